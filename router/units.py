@@ -1,0 +1,36 @@
+"""Durations and sizes as people write them in the configuration: ``15s``, ``10m``, ``3d``, ``1MiB``."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_BYTES = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
+_QUANTITY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([a-zA-Z]+)\s*", re.ASCII)
+
+
+def _scaled(value: object, units: dict[str, float] | dict[str, int], error: PydanticCustomError) -> float:
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or (unit := match[2].lower()) not in units:
+        raise error
+    return float(match[1]) * units[unit]
+
+
+def _seconds(value: object) -> float:
+    """A number alone has no unit, so it is refused: ``30`` may be meant as seconds, minutes or days."""
+    return _scaled(
+        value, _SECONDS, PydanticCustomError("duration", "a duration is a number and a unit: 500ms, 15s, 10m, 2h, 30d")
+    )
+
+
+def _bytes(value: object) -> int:
+    return int(_scaled(value, _BYTES, PydanticCustomError("size", "a size is a number and a unit: 64KiB, 1MiB, 2GB")))
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+"""A duration; written ``15s`` in YAML, a float of seconds in code."""
+
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+"""A size; written ``1MiB`` in YAML, an int of bytes in code."""
