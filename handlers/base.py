@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 
 from router.schema import EventType, Fact, Outcome
 from router.secret import Secret
@@ -28,7 +29,7 @@ class Rejected(Exception):
 class Drift(Exception):
     """A request that did come from the vendor lacks what its event name promises.
 
-    ``path`` is where in the payload (``payload.application.id``), ``problem`` what is wrong there; neither holds values.
+    ``path`` is where in the payload (``payload.application.id``), ``problem`` what is wrong there; no values in either.
     """
 
     def __init__(self, path: str, problem: str) -> None:
@@ -112,11 +113,23 @@ class SourceSettings(BaseModel):
     vendor: str
     enabled: bool = True
 
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """Every secret that is valid now, the one to sign with first."""
+        return ()
+
 
 class SignedSettings(SourceSettings):
     """For vendors that sign. While a secret is being changed both the new and the old one are valid."""
 
-    secret: tuple[Secret, ...]
+    secret: tuple[Secret, ...] = Field(min_length=1)
+
+    @field_validator("secret")
+    @classmethod
+    def _none_is_blank(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(secret.get_secret_value().strip() for secret in secrets):
+            raise PydanticCustomError("blank_secret", "a secret is empty, so that anyone could sign with it")
+        return secrets
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -131,6 +144,10 @@ class Handler(ABC):
     Settings: ClassVar[type[SourceSettings]]
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     """Lower-case names of the headers that are kept with the receipt; never one that carries a secret."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        """``settings`` is an instance of the class's own ``Settings``."""
+        self.settings = settings
 
     @abstractmethod
     def verify(self, receipt: Receipt) -> None:

@@ -102,7 +102,7 @@ class Stage(Model):
             return False
         if self.id is not None and other.id is not None:
             return self.id == other.id
-        return self.name == other.name
+        return self.name is not None and self.name == other.name
 
 
 class Person(Model):
@@ -225,6 +225,14 @@ class Told(Model):
     offer: Offer | None = None
     changes: list[Change] | None = None
 
+    @property
+    def subject(self) -> str:
+        """What order is kept for: the application, or the candidate where there is no application."""
+        if self.application is not None:
+            return f"a:{self.application.id}"
+        assert self.candidate is not None
+        return f"c:{self.candidate.id}"
+
 
 class Fact(Told):
     """What one webhook, or one polled row, says. Made by handlers; pure."""
@@ -238,15 +246,9 @@ class Fact(Told):
             raise ValueError(f"a {self.type} fact needs application.id")
         if self.type is EventType.STAGE_CHANGED and not (self.to_stage and (self.to_stage.id or self.to_stage.name)):
             raise ValueError("a StageChanged fact needs a to_stage with a name or an id")
+        if self.type is EventType.OUTCOME_CHANGED and not (self.application and self.application.outcome):
+            raise ValueError("an OutcomeChanged fact needs application.outcome")
         return self
-
-    @property
-    def subject(self) -> str:
-        """What order is kept for: the application, or the candidate where there is no application."""
-        if self.application is not None:
-            return f"a:{self.application.id}"
-        assert self.candidate is not None
-        return f"c:{self.candidate.id}"
 
 
 class Envelope(Model):

@@ -15,7 +15,7 @@ def _must_be_reference(value: object) -> object:
         return str(value) if isinstance(value, Reference) else value
     raise PydanticCustomError(
         "literal_secret",
-        "a secret must not stand in this file: write ${{NAME_OF_AN_ENVIRONMENT_VARIABLE}} or {{file: PATH}}",
+        "a secret must not stand in this file: write ${NAME_OF_AN_ENVIRONMENT_VARIABLE} or {file: PATH} instead of it",
     )
 
 

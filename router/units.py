@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
+_SPELT = {"b": "B", "kb": "kB", "kib": "KiB", "mb": "MB", "mib": "MiB", "gb": "GB", "gib": "GiB"}
 _QUANTITY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([a-zA-Z]+)\s*", re.ASCII)
 
 
@@ -16,6 +17,16 @@ def _scaled(value: object, units: dict[str, float] | dict[str, int], error: Pyda
     if match is None or (unit := match[2].lower()) not in units:
         raise error
     return float(match[1]) * units[unit]
+
+
+def like(number: float, written: object) -> str:
+    """``number`` seconds or bytes in the kind of unit that ``written`` has; a bare number where it has none."""
+    match = _QUANTITY.fullmatch(written) if isinstance(written, str) else None
+    unit = match[2].lower() if match else ""
+    units: dict[str, float] | dict[str, int] = _SECONDS if unit in _SECONDS else _BYTES if unit in _BYTES else {}
+    fitting = [(factor, name) for name, factor in units.items() if number >= factor and number % factor == 0]
+    factor, name = max(fitting, default=(1, ""))
+    return f"{number / factor:g}{_SPELT.get(name, name)}"
 
 
 def _seconds(value: object) -> float:

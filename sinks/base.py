@@ -71,8 +71,8 @@ class RetrySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tries: int = Field(12, ge=1, le=100, description="After so many tries the delivery is dead.")
-    first: Seconds = Field(2.0, gt=0, description="The longest first wait; it grows fourfold with each try.")
-    longest: Seconds = Field(48 * 3600.0, gt=0, description="No wait is longer than this.")
+    first: Seconds = Field(1.0, gt=0, description="The longest first wait; it grows fourfold with each try.")
+    longest: Seconds = Field(60 * 3600.0, gt=0, le=7 * 86400.0, description="No wait is longer than this.")
 
 
 class SinkSettings(BaseModel):

@@ -1,0 +1,412 @@
+"""Greenhouse Recruiting: signed push, one web hook per event type, set up by hand in Configure > Dev Center.
+
+Source, where no other is named: the pages under source/includes/webhooks of github.com/grnhse/greenhouse-api-docs, read
+in 2026. Bodies are ``{"action": ..., "payload": ...}``. They tell neither the actor nor the previous stage, and few
+tell when it happened.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from handlers.base import Disposition, Handler, Normalised, Receipt, Sample, SignedSettings
+from handlers.reading import Node, is_not_asked_for
+from handlers.signatures import check_hmac_sha256, hex_sha256, only_header
+from router.schema import (
+    Application,
+    Candidate,
+    Change,
+    CustomFields,
+    EventType,
+    Fact,
+    Job,
+    Offer,
+    OfferStatus,
+    Outcome,
+    Person,
+    RejectionKind,
+    RejectionReason,
+    Stage,
+)
+
+_SIGNATURE_PREFIX = "sha256 "  # one space; cut off whole, as lstrip() would eat digits of the digest (issue 469)
+_DELIVERY_ID = "greenhouse-event-id"
+
+
+class _Meaning(NamedTuple):
+    """What an action of an application says: the type, and the outcome where the action alone decides it."""
+
+    type: EventType
+    outcome: Outcome | None = None
+
+
+_APPLICATION_ACTIONS = {
+    "new_candidate_application": _Meaning(EventType.APPLICATION_CREATED),
+    "new_prospect_application": _Meaning(EventType.APPLICATION_CREATED),
+    "application_updated": _Meaning(EventType.APPLICATION_UPDATED),
+    "candidate_stage_change": _Meaning(EventType.STAGE_CHANGED),
+    "hire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.HIRED),
+    "unhire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
+    "reject_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.DECLINED),
+    "unreject_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
+}
+_CANDIDATE_ACTIONS = {  # and where the candidate stands
+    "update_candidate": (EventType.CANDIDATE_UPDATED, "candidate"),
+    "delete_candidate": (EventType.CANDIDATE_DELETED, "person"),
+    "merge_candidate": (EventType.CANDIDATE_MERGED, "person"),
+}
+_OUTCOMES = {
+    "active": Outcome.PENDING,
+    "hired": Outcome.HIRED,
+    "rejected": Outcome.DECLINED,
+    "converted": Outcome.PENDING,  # a prospect who became a candidate; only Harvest's page on applications lists it
+}
+_REJECTION_KINDS = {  # the types of Harvest's page on rejection reasons; any other counts as OTHER
+    "We rejected them": RejectionKind.REJECTED_BY_COMPANY,
+    "They rejected us": RejectionKind.WITHDRAWN_BY_CANDIDATE,
+}
+_OFFER_STATUSES = {
+    "Created": OfferStatus.DRAFT,
+    "Accepted": OfferStatus.ACCEPTED,
+    "Rejected": OfferStatus.DECLINED,
+    "Deprecated": OfferStatus.ABANDONED,  # a newer version took its place
+}
+_RESOLVED = frozenset({OfferStatus.ACCEPTED, OfferStatus.DECLINED, OfferStatus.ABANDONED})
+_SAMPLE_ACTIONS: Mapping[tuple[EventType, Outcome | None], str] = {
+    (EventType.APPLICATION_CREATED, None): "new_candidate_application",
+    (EventType.STAGE_CHANGED, None): "candidate_stage_change",
+    (EventType.APPLICATION_UPDATED, None): "application_updated",
+    (EventType.OUTCOME_CHANGED, Outcome.HIRED): "hire_candidate",
+    (EventType.OUTCOME_CHANGED, Outcome.DECLINED): "reject_candidate",
+    (EventType.OUTCOME_CHANGED, Outcome.PENDING): "unreject_candidate",
+}
+
+
+class Greenhouse(Handler):
+    vendor = "greenhouse"
+    title = "Greenhouse Recruiting"
+    Settings = SignedSettings
+    kept_headers = frozenset({_DELIVERY_ID})
+
+    def verify(self, receipt: Receipt) -> None:
+        digest = hex_sha256(only_header(receipt, "signature"), prefix=_SIGNATURE_PREFIX)
+        check_hmac_sha256(digest, receipt.body, self.settings.secrets)
+
+    def normalise(self, receipt: Receipt) -> Normalised:
+        body = Node.parse(receipt.body)
+        onboarding = body.text("event_type", sometimes=True)
+        if onboarding and not body.text("action", sometimes=True):
+            return _ignored(onboarding, "it is of Greenhouse Onboarding, another product")
+        action = body.need_text("action")
+        if action == "ping":
+            return Normalised(Disposition.PING, action)
+        if action == "interview_deleted":
+            return _ignored(action, "it names the interview only, not the application")
+        tell = _TELLERS.get(action)
+        if tell is None:
+            return _ignored(action, "the common event has no type for it")
+        fact = tell(action, body.need_node("payload"))
+        # the header is not signed: it names the delivery for people, but two deliveries are told apart by their bodies
+        fact = fact.model_copy(update={"vendor_event_id": receipt.header(_DELIVERY_ID)})
+        return Normalised(Disposition.EVENTS, action, (fact,), soft_drift=body.soft_drift)
+
+    def sign(self, body: bytes, at: datetime) -> dict[str, str]:
+        digest = hmac.digest(self.settings.secrets[0], body, "sha256").hex()
+        return {_DELIVERY_ID: hashlib.sha256(body).hexdigest()[:32], "signature": _SIGNATURE_PREFIX + digest}
+
+    def sample(self, step: Sample) -> bytes:
+        outcome = step.outcome if step.type is EventType.OUTCOME_CHANGED else None
+        action = _SAMPLE_ACTIONS.get((step.type, outcome))
+        if action is None:
+            raise ValueError(f"there is no Greenhouse sample of {step.type}")
+        body = json.dumps({"action": action, "payload": {"application": _sample_application(step)}})
+        # Greenhouse writes non-ASCII characters, < and > as \\uXXXX, then signs (page Introduction; issue 276)
+        return body.replace("<", "\\u003c").replace(">", "\\u003e").encode()
+
+
+def _ignored(name: str, reason: str) -> Normalised:
+    return Normalised(Disposition.IGNORED, name, reason=reason)
+
+
+def _tell_application(action: str, payload: Node) -> Fact:
+    meaning = _APPLICATION_ACTIONS[action]
+    node = payload.need_node("application")
+    hired = action == "hire_candidate"  # the body that is documented for it lacks status, times and stage
+    offer = node.node("offer", sometimes=not hired)
+    stage = _stage(node.node("current_stage", sometimes=hired))
+    if stage is None and meaning.type is EventType.STAGE_CHANGED:
+        node.need_node("current_stage").need_id("id")
+    source, referrer = node.node("source"), _person(node.node("credited_to"))
+    application = Application(
+        id=node.need_id("id"),
+        outcome=meaning.outcome or node.choice("status", _OUTCOMES),
+        stage=stage,
+        created_at=node.time("applied_at", sometimes=hired),
+        updated_at=node.time("last_activity_at", sometimes=hired),
+        rejected_at=node.time("rejected_at", sometimes=hired),
+        hired_at=offer.time("resolved_at") if hired else None,
+        rejection_reason=_rejection_reason(node.node("rejection_reason", sometimes=hired)),
+        source=source.text("name", sometimes=True) or source.text("public_name", sometimes=True),  # the docs have both
+        referrer=referrer,
+        url=node.text("url"),
+        is_prospect=node.flag("prospect", sometimes=hired),
+        custom_fields=_custom_fields(node),
+    )
+    candidate = node.node("candidate")
+    return Fact(
+        type=meaning.type,
+        occurred_at=_occurred_at(meaning, application),
+        vendor_event=action,
+        application=application,
+        candidate=_candidate(candidate),
+        job=_job(node, candidate, referrer),
+        to_stage=stage if meaning.type is EventType.STAGE_CHANGED else None,
+        offer=_accepted_offer(offer) if hired and offer else None,
+    )
+
+
+def _tell_deleted_application(action: str, payload: Node) -> Fact:
+    """Bare ids, and neither who deleted it nor when: ``rejected_by_user_id`` is of the rejection before."""
+    node = payload.need_node("application")
+    referrer, reason = node.id("referrer_id"), node.id("candidate_rejection_reason_id")
+    return Fact(
+        type=EventType.APPLICATION_DELETED,
+        vendor_event=action,
+        application=Application(
+            id=node.need_id("id"),
+            created_at=node.time("created_at"),
+            rejected_at=node.time("rejected_at"),
+            rejection_reason=RejectionReason(id=reason) if reason else None,
+            referrer=Person(id=referrer) if referrer else None,
+            is_prospect=node.flag("prospect"),
+        ),
+        candidate=Candidate(id=node.id("candidate_id")),
+        job=Job(id=node.id("job_id")),
+    )
+
+
+def _tell_offer(action: str, payload: Node) -> Fact:
+    deleted = action == "offer_deleted"
+    node = payload.need_node("offer") if deleted else payload
+    sent_at = node.date_or_time("sent_on")
+    status = node.choice("offer_status", _OFFER_STATUSES)
+    resolved_at = node.time("resolved_at") if status in _RESOLVED and action == "offer_updated" else None
+    if deleted:
+        status = OfferStatus.ABANDONED
+    elif action == "offer_approved":
+        status = OfferStatus.APPROVED
+    elif status is OfferStatus.DRAFT and sent_at:  # sending has no status of its own
+        status = OfferStatus.SENT
+    return Fact(
+        type=EventType.OFFER_CHANGED,
+        occurred_at=resolved_at,
+        vendor_event=action,
+        application=Application(id=node.need_id("application_id")),
+        job=Job(id=node.id("job_id")),
+        offer=Offer(
+            id=node.id("id"),
+            status=status,
+            start_date=node.date("start_date", "%m/%d/%Y", sometimes=deleted),
+            sent_at=sent_at,
+            resolved_at=node.date_or_time("resolved_at"),
+            custom_fields=_custom_fields(node, sometimes=deleted),
+        ),
+    )
+
+
+def _tell_candidate(action: str, payload: Node) -> Fact:
+    type_, root = _CANDIDATE_ACTIONS[action]
+    node = payload.need_node(root)
+    node.need_id("id")
+    return Fact(
+        type=type_,
+        vendor_event=action,
+        candidate=_candidate(node, flat=root == "person"),
+        merged_into=node.id("new_candidate_id") if type_ is EventType.CANDIDATE_MERGED else None,
+    )
+
+
+def _tell_anonymised_candidate(action: str, payload: Node) -> Fact:
+    return Fact(
+        type=EventType.CANDIDATE_DELETED,
+        vendor_event=action,
+        candidate=Candidate(id=payload.need_id("candidate_id")),
+        changes=[Change(field=name) for name in payload.texts("anonymized_fields")],
+    )
+
+
+_TELLERS: dict[str, Callable[[str, Node], Fact]] = {
+    **dict.fromkeys(_APPLICATION_ACTIONS, _tell_application),
+    **dict.fromkeys(("offer_created", "offer_approved", "offer_updated", "offer_deleted"), _tell_offer),
+    "delete_application": _tell_deleted_application,
+    **dict.fromkeys(_CANDIDATE_ACTIONS, _tell_candidate),
+    "candidate_anonymized": _tell_anonymised_candidate,
+}
+
+
+def _occurred_at(meaning: _Meaning, application: Application) -> datetime | None:
+    """Where an event has no time of its own, the last activity is it."""
+    own = None
+    if meaning.type is EventType.APPLICATION_CREATED:
+        own = application.created_at
+    elif meaning.outcome is Outcome.HIRED:
+        own = application.hired_at
+    elif meaning.outcome is Outcome.DECLINED:
+        own = application.rejected_at
+    return own or application.updated_at
+
+
+def _stage(node: Node) -> Stage | None:
+    stage = Stage(id=node.id("id"), name=node.text("name"))
+    return stage if stage.id or stage.name else None
+
+
+def _rejection_reason(node: Node) -> RejectionReason | None:
+    if not node:
+        return None
+    kind = node.node("type").text("name")
+    return RejectionReason(
+        id=node.id("id"),
+        name=node.text("name"),
+        kind=_REJECTION_KINDS.get(kind, RejectionKind.OTHER) if kind else None,
+    )
+
+
+def _accepted_offer(node: Node) -> Offer:
+    sent_at = node.date_or_time("sent_at", sometimes=True)
+    return Offer(
+        id=node.id("id"),
+        status=OfferStatus.ACCEPTED,
+        start_date=node.date("starts_at"),
+        sent_at=sent_at or node.date_or_time("sent_on", sometimes=True),  # the sample's name, else the table's
+        resolved_at=node.date_or_time("resolved_at"),
+        custom_fields=_custom_fields(node),
+    )
+
+
+def _person(node: Node, *, id_key: str = "id") -> Person | None:
+    """A user. Somebody credited who is none has a name only; the hiring team has ids only."""
+    id_, name = node.id(id_key, sometimes=True), node.text("name", sometimes=True)
+    email = node.text("email", sometimes=True)
+    return Person(id=id_, name=name, email=email) if id_ or name or email else None
+
+
+def _candidate(node: Node, *, flat: bool = False) -> Candidate | None:
+    """``flat`` is the form of deleted and merged ones: names, but no addresses and no custom fields."""
+    if not node:
+        return None
+    first_name, last_name = node.text("first_name"), node.text("last_name")
+    return Candidate(
+        id=node.id("id"),
+        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        first_name=first_name,
+        last_name=last_name,
+        emails=node.texts_of("email_addresses", "value", sometimes=flat),
+        phones=node.texts_of("phone_numbers", "value", sometimes=flat),
+        company=node.text("company", sometimes=True),
+        title=node.text("title"),
+        links=[
+            *node.texts_of("website_addresses", "value", sometimes=True),
+            *node.texts_of("social_media_addresses", "value", sometimes=True),
+        ],
+        tags=node.texts("tags", sometimes=True),
+        url=node.text("url", sometimes=True),
+        custom_fields=_custom_fields(node, sometimes=flat),
+    )
+
+
+def _job(application: Node, candidate: Node, referrer: Person | None) -> Job | None:
+    """The first job; a prospect may have several, or none. ``job`` is the older form, on hires only."""
+    jobs = application.nodes("jobs")
+    node = jobs[0] if jobs else application.node("job", sometimes=True)
+    if not node:
+        return None
+    recruiter, coordinator = _person(candidate.node("recruiter")), _person(candidate.node("coordinator"))
+    known = {person.id: person for person in (referrer, coordinator, recruiter) if person}
+    team = node.node("hiring_team", sometimes=True)
+    return Job(
+        id=node.id("id"),
+        title=node.text("name"),
+        requisition_id=node.id("requisition_id"),
+        status=node.text("status", sometimes=True),
+        departments=node.texts_of("departments", "name"),
+        offices=node.texts_of("offices", "name"),
+        location=next(iter(node.texts_of("offices", "location")), None),
+        recruiters=_people(team, "recruiters", recruiter, known),
+        hiring_managers=_people(team, "hiring_managers", None, known),
+        coordinators=_people(team, "coordinators", coordinator, known),
+        url=node.text("url", sometimes=True),
+        custom_fields=_custom_fields(node),
+    )
+
+
+def _people(team: Node, role: str, own: Person | None, known: Mapping[str | None, Person]) -> list[Person]:
+    """The candidate's own recruiter or coordinator first, then the job's, with names where the body tells them."""
+    members = [person for user in team.nodes(role) if (person := _person(user, id_key="user_id"))]
+    others = [known.get(member.id, member) for member in members if own is None or member.id != own.id]
+    return [own, *others] if own else others
+
+
+def _custom_fields(owner: Node, *, sometimes: bool = False) -> CustomFields:
+    return {
+        key: field.json("value")
+        for key, field in owner.named("custom_fields", sometimes=sometimes).items()
+        if not is_not_asked_for(field.text("name", sometimes=True) or "")
+    }
+
+
+def _sample_application(step: Sample) -> dict[str, Any]:
+    at = step.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    first_name, _, last_name = step.candidate_name.partition(" ")
+    is_number = step.application_id.isascii() and step.application_id.isdecimal() and step.application_id[0] != "0"
+    application: dict[str, Any] = json.loads(_SAMPLE)
+    application |= {"id": int(step.application_id) if is_number else step.application_id}
+    application |= {"applied_at": at, "last_activity_at": at}
+    application["candidate"] |= {"first_name": first_name, "last_name": last_name, "created_at": at}
+    application["jobs"][0]["name"] = step.job_title
+    if step.stage:
+        # a stage is known by its id: another name, another id
+        application["current_stage"] = {"id": crc32(step.stage.encode()), "name": step.stage, "interviews": []}
+    if step.outcome is Outcome.DECLINED:
+        reason = {"id": 14, "name": "Lacks experience", "type": {"id": 1, "name": "We rejected them"}}
+        application |= {"status": "rejected", "rejected_at": at, "rejection_reason": reason}
+    elif step.outcome is Outcome.HIRED:
+        offer = {"id": 300412, "version": 1, "created_at": at, "sent_at": at[:10], "resolved_at": at}
+        application |= {"status": "hired", "offer": {**offer, "starts_at": at[:10], "custom_fields": {}}}
+    return application
+
+
+_SAMPLE = """{
+"id": null, "rejected_at": null, "prospect": false, "status": "active", "applied_at": null, "last_activity_at": null,
+"url": "https://app.greenhouse.io/people/81200457", "source": {"id": 2, "public_name": "Jobs page on your website"},
+"credited_to": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
+"rejection_reason": null, "rejection_details": null, "current_stage": null,
+"prospect_detail": {"prospect_pool": null, "prospect_stage": null, "prospect_owner": null},
+"custom_fields": {"work_permit": {"name": "Work Permit", "type": "boolean", "value": true}},
+"candidate": {
+  "id": 81200457, "first_name": null, "last_name": null, "title": "Engineer", "company": "Example Works",
+  "created_at": null, "external_id": null, "photo_url": null, "url": "https://app.greenhouse.io/people/81200457",
+  "is_private": false, "can_email": true, "phone_numbers": [{"value": "+44 20 7946 0991", "type": "mobile"}],
+  "email_addresses": [{"value": "candidate@example.org", "type": "personal"}], "addresses": [],
+  "website_addresses": [], "social_media_addresses": [], "educations": [], "employments": [],
+  "recruiter": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
+  "coordinator": null, "attachments": [], "tags": ["made up"],
+  "custom_fields": {"notice_period": {"name": "Notice Period", "type": "short_text", "value": "1 month"}}
+},
+"jobs": [{
+  "id": 512033, "name": null, "requisition_id": "ENG-204", "notes": null, "confidential": false, "job_post_id": 611902,
+  "status": "open", "created_at": "2026-03-02T10:00:00Z", "opened_at": "2026-03-05T08:30:00Z", "closed_at": null,
+  "url": "https://app.greenhouse.io/sdash/512033",
+  "departments": [{"id": 77, "name": "Engineering", "external_id": null}],
+  "offices": [{"id": 31, "name": "Leeds", "location": "Leeds, UK", "external_id": null}],
+  "hiring_team": {
+    "hiring_managers": [{"user_id": 4120, "employee_id": null}], "sourcers": [],
+    "recruiters": [{"user_id": 4107, "employee_id": "E-118"}], "coordinators": []
+  },
+  "custom_fields": {"employment_type": {"name": "Employment Type", "type": "single_select", "value": "Full-time"}}
+}]
+}"""

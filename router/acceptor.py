@@ -1,0 +1,60 @@
+"""Group commit: concurrent requests share a script call, so that one flush to disk serves them all."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from router.identity import PARTITIONS
+from router.ledger import BATCH, Ledger
+from router.records import NewReceipt
+
+_Waiting = tuple[NewReceipt, "asyncio.Future[bool]"]
+
+
+class Acceptor:
+    """Gathers receipts per partition while the call before is under way. ``on_accepted(partition)`` after each call."""
+
+    def __init__(self, ledger: Ledger, on_accepted: Callable[[int], None]) -> None:
+        self._ledger = ledger
+        self._on_accepted = on_accepted
+        self._waiting: list[deque[_Waiting]] = [deque() for _ in range(PARTITIONS)]
+        self._flushing: dict[int, asyncio.Task[None]] = {}
+
+    async def accept(self, receipt: NewReceipt) -> bool:
+        """Return when the receipt is safe: True where it is new, False where it is a duplicate.
+
+        Raises:
+            RedisError: it is not known to be safe; the vendor has to send it again.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        partition = receipt.partition
+        self._waiting[partition].append((receipt, future))
+        if partition not in self._flushing:
+            self._flushing[partition] = asyncio.create_task(self._flush(partition))
+        return await future
+
+    async def _flush(self, partition: int) -> None:
+        waiting = self._waiting[partition]
+        try:
+            while waiting:
+                await self._flush_batch(partition, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
+        finally:
+            del self._flushing[partition]
+
+    async def _flush_batch(self, partition: int, batch: list[_Waiting]) -> None:
+        answers: list[bool | RedisError]
+        try:
+            answers = await self._ledger.accept(partition, [receipt for receipt, _ in batch])
+        except (RedisError, OSError) as error:
+            answers = [error if isinstance(error, RedisError) else RedisError(str(error))] * len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # the vendor hung up meanwhile; what was accepted stays accepted
+                continue
+            if isinstance(answer, RedisError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        if True in answers:
+            self._on_accepted(partition)

@@ -1,0 +1,221 @@
+"""The one outgoing HTTP client, for sinks and vendor APIs: the library behind it can change in this module alone.
+
+It tells exactly what a retry hangs on: when no answer came, could the request have been sent? It sends each request
+once, follows no redirect, keeps no cookie and reads no more of an answer than is wanted. Neither a URL nor a
+library's error text leaves this module, because both can hold secrets: a failure is a short label.
+"""
+
+import asyncio
+import errno
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from types import TracebackType
+from typing import Self, cast
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from router import __version__
+
+CONNECTIONS = 800
+"""At the same time, over all sinks: below the usual 1,024 open files. The slots of each sink are the real limit."""
+
+KEEPALIVE = 1.5
+"""Seconds until an idle connection is closed: before the server does it (gunicorn after 2 s, Node, Apache and uvicorn
+after 5 s), as a request that crosses the server's close is ambiguous. Reuse pays in bursts, and those need no more."""
+
+CONNECT_LIMIT = 10.0
+"""Seconds for name, connection and TLS; half the time limit if that is shorter, so that it always ends first."""
+
+READ_LIMIT = 65536
+"""Bytes of an unwanted rest of an answer that are read to keep its connection. More is cut off."""
+
+_HEADERS = {
+    "user-agent": f"ats-router/{__version__}",
+    "accept": "*/*",
+    # Nothing is decompressed, so that no answer is larger than what was read of it.
+    "accept-encoding": "identity",
+}
+_parsed = lru_cache(256)(httpx.URL)
+_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d*)?", re.ASCII)
+_NOT_CONNECTED = {errno.ECONNREFUSED: "refused", errno.ETIMEDOUT: "connect_timeout"}
+
+
+class NoAnswer(Exception):
+    """No answer came. ``sent``: the request may have reached the server, so it may have taken effect.
+
+    ``reason`` is one of ``dns``, ``refused``, ``unreachable``, ``connect_timeout``, ``tls`` (nothing was sent),
+    ``timeout``, ``reset`` (also a plain disconnect) and ``garbage`` (what came was not HTTP).
+    """
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``headers`` are found by names in any case. ``whole``: ``body`` is all of it, neither cut nor broken off."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that `Retry-After` asks for (RFC 9110, 10.2.3), at least 0; None without it or for rubbish.
+
+        Decimals and negative numbers are out there too. A date is compared with the server's own `Date`.
+        """
+        asked = self.headers.get("retry-after", "").strip()
+        if _NUMBER.fullmatch(asked):
+            return max(0.0, float(asked))
+        if (until := _moment(asked)) is None:
+            return None
+        now = _moment(self.headers.get("date", "")) or datetime.now(UTC)
+        return max(0.0, (until - now).total_seconds())
+
+
+class Client:
+    """Use as ``async with Client() as client``; one for the whole process.
+
+    Proxies and passwords that the environment names (``HTTPS_PROXY``, ``.netrc``) are not used: candidates' data goes
+    only where the configuration says. Certificates are checked against certifi's list or ``SSL_CERT_FILE``.
+    """
+
+    _transport: AiohttpTransport
+
+    async def __aenter__(self) -> Self:
+        tls = httpx.create_ssl_context()
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=[_exact],
+        )
+        self._transport = AiohttpTransport(verify=tls, client=session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.aclose()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str],
+        timeout: float,
+        keep: int,
+    ) -> Answer:
+        """Send once. ``timeout`` is for everything up to the last byte; at most ``keep`` bytes of the body come back.
+
+        Names of ``headers`` are in lower case. Raises `NoAnswer`. Once a status came it is the answer, even if the
+        body then breaks off or takes too long.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        # The bare transport: `httpx.AsyncClient` around it would log every URL and keep cookies.
+        request = httpx.Request(
+            method,
+            _parsed(url),
+            headers={**_HEADERS, **headers},
+            content=body,
+            extensions={"timeout": {"pool": min(CONNECT_LIMIT, timeout / 2)}},
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._transport.handle_async_request(request)
+        except TimeoutError:
+            raise NoAnswer("timeout", sent=True) from None
+        async with aclosing(response):
+            beginning, whole = await _beginning(response, keep, deadline)
+        return Answer(response.status_code, response.headers, beginning, whole)
+
+
+def checked_url(url: str) -> str:
+    """The same URL, if the client can call it; the ValueError of another one does not repeat it."""
+    try:
+        parsed = httpx.URL(url)
+        host = parsed.host
+        parsed.raw_host.decode().encode("idna")  # as the look-up of the name will do
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("this is not a URL: write one like https://example.com/path") from None
+    if parsed.scheme not in ("http", "https") or not host or (parsed.port or 0) > 65535:
+        raise ValueError(
+            "a URL is https:// (or http://), a host and perhaps a port, like https://example.com:8443/path"
+        )
+    if parsed.userinfo:
+        raise ValueError("no user and password in the URL: put them into a header, Authorization")
+    return url
+
+
+async def _exact(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Turn aiohttp's errors into ours before the layers above blur them.
+
+    aiohttp sends PUT, DELETE and GET again after a disconnect; httpx-aiohttp calls a disconnect a connect time-out.
+    """
+    try:
+        response = await handler(request)
+    except (aiohttp.ClientError, OSError) as error:
+        raise _no_answer(error) from None
+    # httpx-aiohttp fails on a reason phrase that is not UTF-8.
+    response.reason = None
+    return response
+
+
+def _no_answer(error: Exception) -> NoAnswer:
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return NoAnswer("dns", sent=False)
+        case aiohttp.ClientSSLError():
+            return NoAnswer("tls", sent=False)
+        case aiohttp.ConnectionTimeoutError():
+            return NoAnswer("connect_timeout", sent=False)
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError() | ConnectionAbortedError()):
+            return NoAnswer("tls", sent=False)
+        case aiohttp.ClientConnectorError():
+            return NoAnswer(_NOT_CONNECTED.get(error.os_error.errno or 0, "unreachable"), sent=False)
+        case aiohttp.ClientResponseError():
+            return NoAnswer("garbage", sent=True)
+        case _:
+            return NoAnswer("reset", sent=True)
+
+
+async def _beginning(response: httpx.Response, keep: int, deadline: float) -> tuple[bytes, bool]:
+    """The first ``keep`` bytes of the body, as far as they come until the deadline, and whether that is all of it."""
+    body, ended = bytearray(), False
+    with suppress(TimeoutError, httpx.HTTPError, aiohttp.ClientError):
+        async with (
+            asyncio.timeout_at(deadline),
+            aclosing(cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))) as chunks,
+        ):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > max(keep, READ_LIMIT):
+                    break
+            else:
+                ended = True
+    return bytes(body[:keep]), ended and len(body) <= keep
+
+
+def _moment(text: str) -> datetime | None:
+    """An HTTP-date in any of its three forms (RFC 9110, 5.6.7)."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,230 @@
+"""The configuration file -> one typed, checked `Config`, or everything that is wrong with it at once."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any, TypeVar, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+import handlers
+import sinks
+from handlers.base import SourceSettings
+from router.config_errors import ConfigError, ConfigErrors, report, unreadable
+from router.faults import Fault, Path, Unreadable
+from router.located_yaml import Document, decode, read
+from router.plain_words import missing_key, plain_faults, unknown_key
+from router.references import resolve
+from router.rules import CompiledRoute, RuleErrors, compile_route
+from router.settings import Config, Redis, Retention, RouteSettings, Server
+from router.wording import did_you_mean, listed, nearest, quoted
+from sinks.base import SinkSettings
+
+__all__ = ["Config", "ConfigError", "ConfigErrors", "load"]
+
+_LARGEST_FILE = 4 * 1024**2
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SETTINGS = "settings, one a line, indented below it: name: value"
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load(path: FilePath | str, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read and check the file at ``path``; relative paths in it start where it lies.
+
+    Raises:
+        ConfigErrors: all that is wrong with it.
+    """
+    text = ""
+    try:
+        text = decode(_read(FilePath(path)))
+        document = read(text)
+    except Unreadable as error:
+        raise unreadable(str(path), text, error.fault) from None
+    check = _Check(document, environment, FilePath(path).parent)
+    config = check.config()
+    if config is None or check.faults:
+        raise report(str(path), document, check.faults)
+    return config
+
+
+def _read(path: FilePath) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or "this can't be a file's name").lower()
+        raise Unreadable(f"can't read the configuration: {reason}") from None
+    if len(raw) > _LARGEST_FILE:
+        raise Unreadable("this is larger than 4 MiB, so it is not a configuration")
+    return raw
+
+
+class _Check:
+    """Works through the file from top to bottom and gathers faults on the way."""
+
+    def __init__(self, document: Document, environment: Mapping[str, str], folder: FilePath) -> None:
+        self._document = document
+        self._folder = folder
+        root, faults = resolve(document, environment, folder)
+        self.faults = [*document.faults, *faults, *_nothings(document, document.root, ())]
+        if not isinstance(root, dict):
+            sentence = "the file must begin with a key in the first column, such as sources:"
+            self.faults.append(Fault(sentence, document.values[()], ()))
+        self._root: dict[str, Any] = root if isinstance(root, dict) else {}
+
+    def config(self) -> Config | None:
+        self._top_level()
+        server = self._settings(Server, ("server",), '"server"', self._root.get("server", {}))
+        redis = self._settings(Redis, ("redis",), '"redis"', self._root.get("redis", {}))
+        retention = self._settings(Retention, ("retention",), '"retention"', self._root.get("retention", {}))
+        by_vendor = {vendor: handler.Settings for vendor, handler in handlers.by_vendor().items()}
+        by_type = {sink_type: sink.Settings for sink_type, sink in sinks.by_type().items()}
+        named_sources = self._named("source", SourceSettings, "vendor", by_vendor)
+        named_sinks = self._named("sink", SinkSettings, "type", by_type)
+        routes = self._routes({"source": self._names("sources"), "vendor": tuple(by_vendor)})
+        if self.faults or server is None or redis is None or retention is None:
+            return None
+        return Config(
+            server=server,
+            redis=redis.model_copy(update={"data_dir": (self._folder / redis.data_dir).absolute()}),
+            sources=named_sources,
+            sinks=named_sinks,
+            routes=routes,
+            retention=retention,
+        )
+
+    def _top_level(self) -> None:
+        for key in self._root:
+            if key not in Config.model_fields:
+                sentence = unknown_key(key, "the top level", Config.model_fields)
+                self._fault((key,), sentence, at_key=True)
+        meanings = {
+            "sources": "the ATS accounts that send webhooks",
+            "sinks": "the places that events go to",
+            "routes": "the rules that say which event goes to which sink",
+        }
+        meant = {nearest(key, Config.model_fields) for key in self._root}
+        for key, meaning in meanings.items():
+            if self._root and key not in meant:
+                self._fault((), missing_key(key, "the top level", meaning), missing=key)
+
+    def _named(
+        self, word: str, base: type[_Model], chooser: str, known: Mapping[str, type[_Model]]
+    ) -> dict[str, _Model]:
+        """The sources, or the sinks: names with settings of the class that ``chooser`` chooses."""
+        section = f"{word}s"
+        found = {}
+        entries = self._root.get(section, {})
+        if not isinstance(entries, dict):
+            self._fault((section,), f'"{section}" must be {word}s by their names; write my-{word}: below it, indented')
+            return {}
+        for name, value in entries.items():
+            path = (section, name)
+            if not _NAME.fullmatch(name):
+                self.faults.append(Fault(_bad_name(word, name), self._document.keys[path], (*path, "")))
+            model = self._chosen(path, word, value, chooser, known)
+            if model and (settings := self._settings(model, path, f"the {word} {quoted(name)}", value)):
+                found[name] = settings
+        return found
+
+    def _chosen(
+        self, path: Path, word: str, value: object, chooser: str, known: Mapping[str, type[_Model]]
+    ) -> type[_Model] | None:
+        if not isinstance(value, dict):
+            self._fault(path, f"the {word} {quoted(path[-1])} must have {_SETTINGS}")
+        elif chooser not in value:
+            self._no_chooser(path, f"the {word} {quoted(path[-1])}", value, chooser, known)
+        elif (choice := value[chooser]) not in known:
+            written = quoted(self._document.value_at((*path, chooser)))
+            hint = did_you_mean(str(choice), known) or "."
+            self._fault((*path, chooser), f"there is no {chooser} {written}{hint} Known: {listed(known, 'and')}")
+        else:
+            return known[choice]
+        return None
+
+    def _no_chooser(
+        self, path: Path, place: str, value: dict[str, object], chooser: str, known: Mapping[str, object]
+    ) -> None:
+        common = SourceSettings.model_fields | SinkSettings.model_fields
+        if misspelt := nearest(chooser, value.keys() - common.keys()):
+            self._fault((*path, misspelt), unknown_key(misspelt, place, [chooser]), at_key=True)
+        else:
+            self._fault(path, missing_key(chooser, place, f"one of {listed(known)}"), missing=chooser)
+
+    def _settings(self, model: type[_Model], path: Path, place: str, value: object) -> _Model | None:
+        if not isinstance(value, dict):
+            self._fault(path, f"{place} must have {_SETTINGS}")
+            return None
+        try:
+            return model.model_validate(_with_lists(model, value))
+        except ValidationError as failure:
+            self.faults += plain_faults(self._document, path, place, model, failure)
+            return None
+
+    def _routes(self, allowed: Mapping[str, tuple[str, ...]]) -> tuple[CompiledRoute, ...]:
+        routes: list[CompiledRoute] = []
+        values = self._root.get("routes", [])
+        if not isinstance(values, list):
+            self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
+            return ()
+        lines: dict[str, int] = {}
+        for i, value in enumerate(values):
+            path = ("routes", i)
+            named = {"name": f"route-{i + 1}"} | value if isinstance(value, dict) else value
+            if (route := self._settings(RouteSettings, path, f"route {i + 1}", named)) is None:
+                continue
+            if first := lines.get(route.name):
+                sentence = f"a route {quoted(route.name)} stands in line {first} already; give this one another name"
+                self._fault((*path, "name"), sentence)
+            lines.setdefault(route.name, self._document.values[path].line + 1)
+            routes += self._compiled(route, path, allowed)
+        return tuple(routes)
+
+    def _compiled(
+        self, route: RouteSettings, path: Path, allowed: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[CompiledRoute]:
+        known = self._names("sinks")
+        for i, sink in enumerate(route.send_to):
+            if known and sink not in known:
+                hint = did_you_mean(sink, known) or f"; known: {listed(known, 'and')}"
+                self._fault((*path, "send_to", i), f"there is no sink {quoted(sink)}{hint}")
+        try:
+            yield compile_route(route.name, route.when, route.send_to, allowed)
+        except RuleErrors as errors:
+            for error in errors.errors:
+                self._fault((*path, "when", *error.path), error.sentence, at_key=error.is_field)
+
+    def _names(self, section: str) -> tuple[str, ...]:
+        entries = self._root.get(section)
+        return tuple(entries) if isinstance(entries, dict) else ()
+
+    def _fault(self, path: Path, sentence: str, *, missing: str | None = None, at_key: bool = False) -> None:
+        """A fault of what stands at ``path``, of the key there, or of the key that is ``missing`` there."""
+        known = self._document.known_part(path)
+        span = self._document.keys.get(known) if at_key else self._document.spot(known)
+        self.faults.append(Fault(sentence, span, (*known, missing) if missing else known))
+
+
+def _with_lists(model: type[BaseModel], value: dict[str, object]) -> dict[str, object]:
+    """One text where a list is expected is a list of one."""
+    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is tuple}
+    return {key: [item] if key in lists and isinstance(item, str) else item for key, item in value.items()}
+
+
+def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:
+    """Every key and list item without a value: most often something is indented wrongly or was forgotten."""
+    if value is None and path:
+        name = quoted(path[-1]) if isinstance(path[-1], str) else "this list item"
+        yield Fault(
+            f"{name} has no value; write one, indented below it or beside it, or remove it", document.spot(path), path
+        )
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in items:
+        yield from _nothings(document, item, (*path, step))
+
+
+def _bad_name(word: str, name: str) -> str:
+    better = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:63]
+    hint = f"; write {better}" if better else ""
+    return f"the name {quoted(name)} of a {word} may have only a-z, 0-9, - and _, at most 63 of them{hint}"

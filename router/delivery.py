@@ -1,0 +1,113 @@
+"""What happens to a delivery: attempt it, read the outcome, decide when to try again."""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from router.lanes import Lease
+from router.ledger import Ledger, sink_lane
+from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, Settled
+from sinks.base import Delivery, Outcome, Result, RetrySettings, Sink, SinkSettings
+
+log = logging.getLogger(__name__)
+
+LONGEST_RETRY_AFTER = 24 * 3600.0
+"""Seconds that a target can ask us to wait at most."""
+
+_GROWTH = 4
+_LOST = Outcome(Result.AMBIGUOUS, "worker_lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed delivery; ``body`` and ``record`` are None where its event is gone from the ledger."""
+
+    claim: Claim
+    body: bytes | None
+    record: DeliveryRecord | None
+
+
+class Deliveries:
+    """The work of one sink's lane."""
+
+    def __init__(self, ledger: Ledger, name: str, sink: Sink, settings: SinkSettings) -> None:
+        self.lane = sink_lane(name)
+        self._ledger = ledger
+        self._name = name
+        self._sink = sink
+        self._settings = settings
+
+    async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
+        loaded = await self._ledger.load_deliveries(partition, [claim.head.decode() for claim in claims])
+        return [Job(claim, *(stored or (None, None))) for claim, stored in zip(claims, loaded, strict=True)]
+
+    async def run(self, job: Job, lease: Lease) -> Settled | None:
+        delivery = job.claim.head.decode()
+        if job.body is None or job.record is None:
+            log.warning("its event is gone from the ledger", extra={"delivery": delivery, "sink": self._name})
+            gone = DeliveryRecord(sink=self._name, routes=(), state=DeliveryState.DEAD, reason="its event is gone")
+            return Settled(job.claim, delivery, gone, None)
+        started, at = time.monotonic(), datetime.now(UTC)
+        if job.claim.reclaimed:
+            outcome, ms = _LOST, None
+        elif lease.holds():
+            outcome = await self._sink.attempt(Delivery(delivery, job.body))
+            ms = round((time.monotonic() - started) * 1000)
+        else:
+            return None
+        attempt = Attempt(
+            at=at, ms=ms, result=outcome.result, reason=outcome.reason, code=outcome.code, response=outcome.response
+        )
+        record, wait = after_attempt(job.record, attempt, outcome.retry_after, self._settings.retry)
+        self._log(delivery, record, attempt)
+        return Settled(job.claim, delivery, record, wait)
+
+    async def settle(self, partition: int, results: Sequence[Settled]) -> list[int]:
+        return await self._ledger.settle(self.lane, partition, results)
+
+    def _log(self, delivery: str, record: DeliveryRecord, attempt: Attempt) -> None:
+        fields = {
+            "delivery": delivery,
+            "sink": self._name,
+            "attempt": len(record.attempts),
+            "result": attempt.result,
+            "reason": attempt.reason,
+            "ms": attempt.ms,
+            "state": record.state,
+        }
+        log.log(logging.INFO if attempt.result is Result.DELIVERED else logging.WARNING, "attempt", extra=fields)
+
+
+def after_attempt(
+    record: DeliveryRecord, attempt: Attempt, retry_after: float | None, retry: RetrySettings
+) -> tuple[DeliveryRecord, float | None]:
+    """The record with one attempt more, and in how many seconds to try again; None: not any more."""
+    attempts = (*record.attempts, attempt)
+    state, reason, wait = DeliveryState.PENDING, None, None
+    if attempt.result is Result.DELIVERED:
+        state = DeliveryState.DELIVERED
+    elif attempt.result is Result.PERMANENT:
+        state, reason = DeliveryState.DEAD, f"{attempt.reason}: the same request would fail again"
+    elif len(attempts) >= retry.tries:
+        state, reason = DeliveryState.DEAD, f"{attempt.reason} at the last of {retry.tries} tries"
+    elif attempt.reason == _LOST.reason:
+        wait = random.uniform(0, retry.first)  # the sink did nothing wrong, so it is not spared
+    else:
+        wait = pause(len(attempts), retry_after, retry)
+    next_at = None if wait is None else attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)
+    changed = {"attempts": attempts, "state": state, "reason": reason, "next_at": next_at}
+    return record.model_copy(update=changed), wait
+
+
+def pause(tries: int, retry_after: float | None, retry: RetrySettings) -> float:
+    """Seconds until the next attempt, after so many tries.
+
+    Exponential back-off with full jitter. Where the target said ``Retry-After`` its word counts instead, clamped, with
+    up to a tenth more so that what waited together does not come back together.
+    """
+    if retry_after is not None:
+        return min(max(retry_after, 0.0), LONGEST_RETRY_AFTER) * random.uniform(1.0, 1.1)
+    return random.uniform(0, min(retry.longest, retry.first * _GROWTH ** min(tries - 1, 30)))

@@ -1,0 +1,167 @@
+"""The fields of the common event by their dotted paths, as routes name them. Read off `router.schema`, never listed."""
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+from functools import cache
+from typing import Annotated, Union, get_args, get_origin
+
+from pydantic import BaseModel, JsonValue
+
+from router.schema import Event
+from router.wording import listed, nearest, quoted
+
+_ALIASES = {"event": "type"}
+
+
+class Kind(Enum):
+    """What a field holds, and so what a value in a route may be."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    NUMBER = "number"
+    BOOL = "bool"
+    FREE = "free"
+
+
+class UnknownField(Exception):
+    """The text says what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``steps`` are attribute names; what follows a map of custom fields is one step, the custom field's name."""
+
+    path: str
+    kind: Kind
+    steps: tuple[str, ...]
+    choices: tuple[str, ...] = field(default=(), repr=False)
+
+    def texts(self, event: Event) -> tuple[str, ...]:
+        """The field's values as text: none where it is absent, several where it or one above it is a list."""
+        return tuple(_texts(event, self.steps))
+
+
+@cache
+def field_at(path: str) -> Field:
+    """
+    Raises:
+        UnknownField: there is no such field, or it has several values of which one must be named.
+    """
+    canonical = _ALIASES.get(path, path)
+    annotation: object = Event
+    steps: tuple[str, ...] = ()
+    rest = canonical
+    while rest:
+        if annotation is dict:
+            return Field(canonical, Kind.FREE, (*steps, rest))
+        name, _, rest = rest.partition(".")
+        if name not in (members := _members(annotation)):
+            raise UnknownField(_unknown(path))
+        attribute, annotation = members[name]
+        steps += (attribute,)
+    if annotation is dict:
+        raise UnknownField(f"{quoted(path)} holds several fields; name one of yours, as in {path}.team")
+    if members := _members(annotation):
+        if "name" not in members:
+            inner = listed(f"{path}.{name}" for name in members)
+            raise UnknownField(f"{quoted(path)} holds several fields; name one with a dot: {inner}")
+        return Field(canonical, Kind.TEXT, (*steps, "name"))
+    return Field(canonical, _kind(annotation), steps, _choices(annotation))
+
+
+@cache
+def field_names() -> tuple[str, ...]:
+    """Every field that a route can name; custom fields stand for all of theirs."""
+    return (*_ALIASES, *_names(Event, ""))
+
+
+def text_of(value: object) -> str:
+    """A single value as the text that routes compare."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def _names(model: object, prefix: str) -> Iterator[str]:
+    for name, (_, annotation) in _members(model).items():
+        members = _members(annotation)
+        if not members or "name" in members:
+            yield prefix + name
+        yield from _names(annotation, f"{prefix}{name}.")
+
+
+def _members(annotation: object) -> Mapping[str, tuple[str, object]]:
+    """Field name -> attribute and type; empty for what is not a model."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return {}
+    fields = annotation.model_fields.items()
+    return {field.alias or name: (name, _single(field.annotation)) for name, field in fields}
+
+
+def _single(annotation: object) -> object:
+    """The type of one value: without its being optional, annotated or in a list; ``dict`` for any map."""
+    while (origin := get_origin(annotation)) is not None:
+        if origin is dict:
+            return dict
+        if origin not in (Union, types.UnionType, Annotated, list):
+            return annotation
+        annotation = next(part for part in get_args(annotation) if part is not types.NoneType)
+    return annotation
+
+
+def _kind(annotation: object) -> Kind:
+    if annotation is JsonValue:
+        return Kind.FREE
+    if annotation is bool:
+        return Kind.BOOL
+    if annotation is int:
+        return Kind.NUMBER
+    return Kind.CHOICE if _choices(annotation) else Kind.TEXT
+
+
+def _choices(annotation: object) -> tuple[str, ...]:
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return tuple(str(choice) for choice in annotation)
+    return ()
+
+
+def _unknown(path: str) -> str:
+    """What is meant is most often a field without what is before its dot: ``departments`` for ``job.departments``."""
+    last = {name.rpartition(".")[2]: name for name in sorted(field_names(), key=len, reverse=True)}
+    meant = last.get(path) or nearest(path, field_names()) or last.get(nearest(path, last) or "")
+    hint = f"; did you mean {quoted(meant)}?" if meant else "; names are like event, source or job.departments"
+    return f"an event has no field {quoted(path)}{hint}"
+
+
+def _texts(value: object, steps: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item, steps)
+    elif isinstance(value, dict):
+        yield from _texts_of_custom(value, steps)
+    elif steps and isinstance(value, BaseModel):
+        yield from _texts(getattr(value, steps[0]), steps[1:])
+    elif not steps and value is not None:
+        yield text_of(value)
+
+
+def _texts_of_custom(fields: Mapping[str, object], steps: tuple[str, ...]) -> Iterator[str]:
+    """A custom field by its name, whatever its case; of one that is an object, what is after the dot or its name."""
+    if not steps:
+        yield from _texts(fields.get("name"), ())
+        return
+    wanted = steps[0].casefold()
+    by_name = {name.casefold(): value for name, value in fields.items()}
+    if wanted in by_name:
+        yield from _texts(by_name[wanted], ())
+    else:
+        first, _, rest = wanted.partition(".")
+        if rest:
+            yield from _texts(by_name.get(first), (rest,))

@@ -1,0 +1,63 @@
+"""One event in one line of plain words, for people: the terminal now, notifications later."""
+
+import unicodedata
+
+from router.schema import Event, EventType, Outcome, Stage
+
+_OUTCOMES = {Outcome.HIRED: "hired", Outcome.DECLINED: "declined", Outcome.PENDING: "back in the process"}
+
+
+def plain(text: str) -> str:
+    """Text from outside, made harmless for a terminal: control and direction characters become a visible mark."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char for char in text
+    )
+
+
+def headline(event: Event) -> str:
+    """Who, what, and for which job: ``Alice Example: Phone Screen -> Onsite, Backend Engineer``."""
+    who = _name(event)
+    job = f", {event.job.title}" if event.job and event.job.title else ""
+    return plain(f"{who}{_what(event)}{job}")
+
+
+def _name(event: Event) -> str:
+    candidate = event.candidate
+    if candidate and candidate.name:
+        return candidate.name
+    if event.application is not None:
+        return f"Application {event.application.id}"
+    return f"Candidate {candidate.id}" if candidate else "Somebody"
+
+
+def _what(event: Event) -> str:
+    match event.type:
+        case EventType.APPLICATION_CREATED:
+            return " applied"
+        case EventType.STAGE_CHANGED:
+            return f": {_stage(event.from_stage)} -> {_stage(event.to_stage)}"
+        case EventType.OUTCOME_CHANGED:
+            outcome = event.application.outcome if event.application else None
+            return f": {_OUTCOMES[outcome]}" if outcome else ": outcome changed"
+        case EventType.APPLICATION_UPDATED:
+            return ": application updated"
+        case EventType.APPLICATION_DELETED:
+            return ": application deleted"
+        case EventType.INTERVIEW_CHANGED:
+            return f": interview {_status(event.interview.status if event.interview else None)}"
+        case EventType.OFFER_CHANGED:
+            return f": offer {_status(event.offer.status if event.offer else None)}"
+        case EventType.CANDIDATE_UPDATED:
+            return ": profile updated"
+        case EventType.CANDIDATE_MERGED:
+            return f": merged into candidate {event.merged_into}"
+        case EventType.CANDIDATE_DELETED:
+            return ": deleted"
+
+
+def _stage(stage: Stage | None) -> str:
+    return (stage.name or f"stage {stage.id}") if stage else "?"
+
+
+def _status(status: str | None) -> str:
+    return status.lower() if status else "changed"

@@ -1,0 +1,259 @@
+"""The loop that works a lane: claim, run, renew, settle. Used for intake and for every sink.
+
+A loop keeps a sliding window of slots: it claims only what it has slots for and never waits for the slowest of a batch.
+Any number of loops in any number of processes share a lane; a subject belongs to one of them for as long as it renews
+its lease.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from redis.exceptions import RedisError
+
+from router.connection import is_outage
+from router.identity import PARTITIONS
+from router.ledger import BATCH, Ledger
+from router.records import Claim
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""A loop looks by itself so often; rings only make it faster."""
+
+RENEW_SECONDS = 2.0
+_COALESCE_SECONDS = 0.002
+_PAUSE_WITHOUT_SERVER = 0.25
+_NEVER = float("inf")
+
+J = TypeVar("J")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Lease:
+    """A worker's hold on a subject, as this process knows it."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.deadline = claim.deadline
+
+    def holds(self) -> bool:
+        """By the monotonic clock: also right after this process was stopped for longer than its lease."""
+        return time.monotonic() < self.deadline
+
+
+class Work(Protocol[J, R]):
+    """What a lane's items are and what is done with them."""
+
+    lane: str
+
+    async def load(self, partition: int, claims: Sequence[Claim]) -> Sequence[J]:
+        """Read what the claimed items need, in one call. May be called again after an error of the server."""
+
+    async def run(self, job: J, lease: Lease) -> R | None:
+        """Do the work on one item. None: the lease ran out before anything was done, so there is nothing to settle."""
+
+    async def settle(self, partition: int, results: Sequence[R]) -> Sequence[int]:
+        """Store results. Per result 0: lease lost, 1: done, 2: done and the next of the line is due."""
+
+
+@dataclass(slots=True)
+class _Finished(Generic[R]):
+    lease: Lease
+    result: R
+    settled: asyncio.Event
+
+
+class LaneLoop(Generic[J, R]):
+    """Works one lane with so many slots, until stopped."""
+
+    def __init__(self, ledger: Ledger, work: Work[J, R], slots: int) -> None:
+        self.lane = work.lane
+        self._ledger = ledger
+        self._work = work
+        self._slots = slots
+        self._leases: set[Lease] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look_at = [0.0] * PARTITIONS
+        self._looked = 0.0
+        self._something = asyncio.Event()
+        self._finished: asyncio.Queue[_Finished[R]] = asyncio.Queue()
+        self._stopping = False
+        self._server_away = False
+
+    def wake(self, partitions: Iterable[int] = range(PARTITIONS)) -> None:
+        """Something may be due in these partitions."""
+        for partition in partitions:
+            self._look_at[partition] = 0.0
+        self._something.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when what is running is settled."""
+        self._stopping = True
+        self._something.set()
+
+    async def run(self) -> None:
+        """Work until stopped. Outages of the server are waited out."""
+        helpers = [asyncio.create_task(self._renew_forever()), asyncio.create_task(self._settle_forever())]
+        try:
+            while not self._stopping:
+                self._something.clear()
+                try:
+                    await self._fill()
+                except (RedisError, OSError) as error:
+                    await self._pause(error)
+                    continue
+                self._note_server_back()
+                await self._wait_for_something()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            for task in [*helpers, *self._tasks]:
+                task.cancel()
+            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
+
+    # --- claim --------------------------------------------------------------------------------------------------
+
+    async def _fill(self) -> None:
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._look_at = [_NEVER if due is None else now + due for due in await self._ledger.due_in(self.lane)]
+            self._looked = now
+        free = self._slots - len(self._leases)
+        due = sorted((at, partition) for partition, at in enumerate(self._look_at) if at <= now)[: max(0, free)]
+        if due:
+            share = free // len(due)
+            await asyncio.gather(*(self._claim(partition, share) for _, partition in due))
+
+    async def _claim(self, partition: int, most: int) -> None:
+        self._look_at[partition] = _NEVER  # before asking: a wake in between must not be forgotten
+        next_due, claims = await self._ledger.claim(self.lane, partition, most)
+        if next_due is not None:
+            self._look_at[partition] = min(self._look_at[partition], time.monotonic() + next_due)
+        if claims:
+            leases = [Lease(claim) for claim in claims]
+            self._leases.update(leases)
+            self._start(self._work_off(partition, leases))
+
+    async def _work_off(self, partition: int, leases: Sequence[Lease]) -> None:
+        try:
+            jobs = await self._until_answered(lambda: self._work.load(partition, [lease.claim for lease in leases]))
+        except Exception:
+            self._let_go(leases)
+            log.exception("lane %s: what was claimed can't be read; it is tried again when its lease ends", self.lane)
+            return
+        for lease, job in zip(leases, jobs, strict=True):
+            self._start(self._run(lease, job))
+
+    async def _run(self, lease: Lease, job: J) -> None:
+        try:
+            result = await self._work.run(job, lease)
+            if result is not None:
+                finished = _Finished(lease, result, asyncio.Event())
+                self._finished.put_nowait(finished)
+                await finished.settled.wait()
+        except Exception:
+            log.exception("lane %s: an item failed; it is tried again when its lease ends", self.lane)
+        finally:
+            self._let_go([lease])
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _let_go(self, leases: Iterable[Lease]) -> None:
+        self._leases.difference_update(leases)
+        self._something.set()
+
+    # --- settle and renew ---------------------------------------------------------------------------------------
+
+    async def _settle_forever(self) -> None:
+        while True:
+            batch = [await self._finished.get()]
+            await asyncio.sleep(_COALESCE_SECONDS)
+            while not self._finished.empty():
+                batch.append(self._finished.get_nowait())
+            by_partition = defaultdict(list)
+            for finished in batch:
+                by_partition[finished.lease.claim.partition].append(finished)
+            chunks = [
+                (partition, group[i : i + BATCH])
+                for partition, group in by_partition.items()
+                for i in range(0, len(group), BATCH)
+            ]
+            await asyncio.gather(*(self._settle(partition, chunk) for partition, chunk in chunks))
+
+    async def _settle(self, partition: int, chunk: Sequence[_Finished[R]]) -> None:
+        try:
+            results = [finished.result for finished in chunk]
+            answers = await self._until_answered(lambda: self._work.settle(partition, results))
+            if 2 in answers:
+                self.wake([partition])
+            if lost := list(answers).count(0):
+                log.warning("lane %s: %d results came after their lease was lost", self.lane, lost)
+        except Exception:
+            log.exception(
+                "lane %s: results can't be stored; the items are tried again when their leases end", self.lane
+            )
+        finally:
+            for finished in chunk:
+                finished.settled.set()
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            by_partition = defaultdict(list)
+            for lease in self._leases:
+                by_partition[lease.claim.partition].append(lease)
+            renewals = (self._renew(partition, leases) for partition, leases in by_partition.items())
+            await asyncio.gather(*renewals)
+
+    async def _renew(self, partition: int, leases: Sequence[Lease]) -> None:
+        try:
+            claims = [lease.claim for lease in leases]
+            deadline, held = await self._ledger.renew(self.lane, partition, claims)
+        except (RedisError, OSError):
+            return  # the deadlines stay as they are, and soon pass
+        for lease, holds in zip(leases, held, strict=True):
+            lease.deadline = deadline if holds else 0.0
+
+    # --- wait ---------------------------------------------------------------------------------------------------
+
+    async def _wait_for_something(self) -> None:
+        next_look = self._looked + LOOK_SECONDS
+        if len(self._leases) < self._slots:
+            next_look = min(next_look, *self._look_at)
+        try:
+            async with asyncio.timeout(max(0.0, next_look - time.monotonic())):
+                await self._something.wait()
+        except TimeoutError:
+            pass
+
+    async def _until_answered(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call through an outage of the server; scripts refuse what is no longer ours."""
+        while True:
+            try:
+                return await call()
+            except (RedisError, OSError) as error:
+                if not is_outage(error):
+                    raise
+                await self._pause(error)
+
+    async def _pause(self, error: Exception) -> None:
+        if not self._server_away:
+            self._server_away = True
+            log.warning(
+                "lane %s: the Redis server does not serve (%s); waiting for it", self.lane, type(error).__name__
+            )
+        await asyncio.sleep(_PAUSE_WITHOUT_SERVER)
+
+    def _note_server_back(self) -> None:
+        if self._server_away:
+            self._server_away = False
+            log.info("lane %s: the Redis server is back", self.lane)

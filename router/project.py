@@ -1,0 +1,175 @@
+"""(application state, fact) -> (new state, events). Pure: all that is known of an application comes in as its state.
+
+A fact that says what was told already makes no event. Newer and older go by the vendor's version where it has one, else
+by the order in which facts were accepted; an older fact still becomes an event, marked ``late``, and changes nothing.
+"""
+
+from collections.abc import Iterator
+
+from router.identity import event_id
+from router.records import ApplicationState, WaitingFact
+from router.schema import Application, Event, EventType, Fact, Outcome, Stage, StageKind, Told
+
+_OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.DECLINED}
+_TOLD_ONCE = {
+    EventType.APPLICATION_CREATED: "created",
+    EventType.APPLICATION_DELETED: "deleted",
+    EventType.CANDIDATE_DELETED: "candidate:deleted",
+    EventType.CANDIDATE_MERGED: "candidate:merged",
+}
+_FACT_FIELDS = frozenset(Told.model_fields)
+
+
+def project(state: ApplicationState, waiting: WaitingFact) -> tuple[ApplicationState, list[Event]]:
+    """Complete a fact with what is known, and learn from it. No events where it tells nothing new."""
+    fact = waiting.fact
+    late = _is_late(state, fact)
+    news = list(_news(state, fact))
+    events = [
+        _event(state, waiting, event_type, late=late, sequence=state.sequence + position)
+        for position, event_type in enumerate(news, start=1)
+    ]
+    learnt = state if late else _learn(state, fact)
+    once = _once(fact)
+    told = learnt.told if once is None else learnt.told | {once}
+    return learnt.model_copy(update={"sequence": state.sequence + len(events), "told": told}), events
+
+
+def _is_late(state: ApplicationState, fact: Fact) -> bool:
+    if fact.vendor_version is not None and state.version is not None:
+        return fact.vendor_version < state.version
+    if fact.type is not EventType.APPLICATION_CREATED:
+        return False
+    # a creation that is told after a move was overtaken by it on the way; but a prospect may move before it converts
+    converts = _once(fact) == "created" and "created" not in state.told and "created:prospect" in state.told
+    return not state.told.isdisjoint({"deleted"} if converts else {"stage", "outcome", "deleted"})
+
+
+def _news(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
+    """The types of events that a fact makes, in the order in which they are sent."""
+    match fact.type:
+        case EventType.STAGE_CHANGED:
+            assert fact.to_stage is not None
+            if "stage" not in state.told or not fact.to_stage.same_as(state.stage):
+                yield fact.type
+        case EventType.OUTCOME_CHANGED:
+            pass
+        case _:
+            if _once(fact) not in state.told:
+                yield fact.type
+    outcome = _outcome(state, fact)
+    if outcome is not None and not ("outcome" in state.told and outcome is state.outcome):
+        yield EventType.OUTCOME_CHANGED
+
+
+def _once(fact: Fact) -> str | None:
+    """The name of what can be told only once. A prospect that becomes a candidate for a job is created twice."""
+    if fact.type is EventType.APPLICATION_CREATED and fact.application and fact.application.is_prospect:
+        return "created:prospect"
+    return _TOLD_ONCE.get(fact.type)
+
+
+def _outcome(state: ApplicationState, fact: Fact) -> Outcome | None:
+    """The outcome that a fact is about, in whichever way the vendor tells it."""
+    assert fact.application is not None or fact.type not in (EventType.OUTCOME_CHANGED, EventType.STAGE_CHANGED)
+    told = fact.application.outcome if fact.application else None
+    if fact.type is EventType.OUTCOME_CHANGED:
+        return told
+    if fact.type not in (EventType.STAGE_CHANGED, EventType.APPLICATION_CREATED) or _once(fact) in state.told:
+        return None
+    if told in (Outcome.HIRED, Outcome.DECLINED):
+        return told
+    stage = _stage(fact)
+    if stage is not None and stage.kind in _OUTCOME_OF_KIND:
+        return _OUTCOME_OF_KIND[stage.kind]
+    left_the_end = (
+        fact.type is EventType.STAGE_CHANGED
+        and state.stage is not None
+        and state.stage.kind in _OUTCOME_OF_KIND
+        and not state.stage.same_as(stage)
+        and not _is_late(state, fact)
+    )
+    return Outcome.PENDING if left_the_end else None
+
+
+def _stage(fact: Fact) -> Stage | None:
+    """The stage after this fact, as far as it says it."""
+    return fact.to_stage or (fact.application.stage if fact.application else None)
+
+
+def _learn(state: ApplicationState, fact: Fact) -> ApplicationState:
+    changed: dict[str, object] = {"version": fact.vendor_version or state.version}
+    told = set(state.told)
+    created = fact.type is EventType.APPLICATION_CREATED and _once(fact) not in state.told
+    if (stage := _stage(fact)) is not None:
+        about_it = created or fact.type is EventType.STAGE_CHANGED
+        if about_it or "stage" not in told:
+            changed["stage"] = stage
+        if about_it:
+            told.add("stage")
+    about_it = True
+    outcome = _outcome(state, fact)
+    if outcome is None and created:
+        outcome = Outcome.PENDING
+    elif outcome is None and fact.application is not None:
+        outcome, about_it = fact.application.outcome, False
+    if outcome is not None:
+        if about_it or "outcome" not in told:
+            changed["outcome"] = outcome
+        if about_it:
+            told.add("outcome")
+    return state.model_copy(update={**changed, "told": frozenset(told)})
+
+
+def _event(state: ApplicationState, waiting: WaitingFact, event_type: EventType, *, late: bool, sequence: int) -> Event:
+    fact = waiting.fact
+    fields = {name: getattr(fact, name) for name in _FACT_FIELDS}
+    fields["application"] = _application(state, fact, event_type, late=late)
+    if event_type is EventType.STAGE_CHANGED:
+        fields["from_stage"] = fact.from_stage or _stage_before(state, fact, late=late)
+    else:
+        fields["from_stage"] = fields["to_stage"] = None
+    return Event(
+        **{
+            **fields,
+            "id": event_id(waiting.receipt, event_type, fact.subject, fact.type, waiting.ordinal),
+            "type": event_type,
+            "source": waiting.source,
+            "vendor": waiting.vendor,
+            "account": waiting.account,
+            "received_at": waiting.received_at,
+            "occurred_at": fact.occurred_at or waiting.received_at,
+            "occurred_at_is_estimate": fact.occurred_at is None,
+            "sequence": sequence,
+            "late": late,
+            "test": waiting.test,
+        }
+    )
+
+
+def _stage_before(state: ApplicationState, fact: Fact, *, late: bool) -> Stage | None:
+    """What is known is newer than a late fact; what was only mentioned may be this very move."""
+    if late or (fact.to_stage is not None and fact.to_stage.same_as(state.stage)):
+        return None
+    return state.stage
+
+
+def _application(state: ApplicationState, fact: Fact, event_type: EventType, *, late: bool) -> Application | None:
+    """The fact's application, completed with the stage and outcome that are known from before."""
+    if fact.application is None:
+        return None
+    previous = None
+    if event_type is EventType.OUTCOME_CHANGED:
+        outcome = _outcome(state, fact)
+        previous = None if late or outcome is state.outcome else state.outcome  # as with the stage before
+    elif event_type is EventType.APPLICATION_CREATED:
+        outcome = fact.application.outcome or Outcome.PENDING
+    else:
+        outcome = fact.application.outcome or state.outcome
+    return fact.application.model_copy(
+        update={
+            "stage": _stage(fact) or state.stage,
+            "outcome": outcome,
+            "previous_outcome": previous,
+        }
+    )

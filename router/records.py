@@ -1,0 +1,184 @@
+"""What goes into the ledger, lies in it and comes out of it, as types."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from handlers.base import Disposition
+from router.identity import partition_in
+from router.schema import Fact, Model, Outcome, Stage
+from sinks.base import Result
+
+
+class ReceiptRecord(Model):
+    """One inbound request, kept beside its body. The path's rest and headers that carry secrets are not in it."""
+
+    source: str
+    vendor: str
+    account: str | None = None
+    received_at: datetime
+    disposition: Disposition
+    vendor_event: str | None = None
+    reason: str | None = None
+    soft_drift: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    test: bool = False
+
+
+class WaitingFact(Model):
+    """One fact in the intake lane, with what its events need of the receipt."""
+
+    receipt: str
+    ordinal: int = Field(description="How many facts of the same type and subject stand before it in the receipt.")
+    source: str
+    vendor: str
+    account: str | None = None
+    received_at: datetime
+    fact: Fact
+    test: bool = False
+    send_test: bool = Field(False, description="Deliver it to the sinks although it is a test.")
+
+
+class ApplicationState(Model):
+    """What the ledger knows of one application (or of a candidate, for events that have no application).
+
+    A stage or outcome is *told* by an event that is about it, or only *mentioned* in passing by another one. What is
+    only mentioned serves as the previous value, but never makes a later telling look like no news.
+    """
+
+    sequence: int = 0
+    version: str | None = None
+    stage: Stage | None = None
+    outcome: Outcome | None = None
+    told: frozenset[str] = frozenset()
+
+
+class DeliveryState(StrEnum):
+    """`sending` is not stored: it is a pending delivery under a lease."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    SKIPPED = "skipped"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (DeliveryState.PENDING, DeliveryState.SENDING)
+
+
+class Attempt(Model):
+    """One try of a delivery. ``ms`` is null where the worker died in mid-attempt."""
+
+    at: datetime
+    ms: int | None = None
+    result: Result
+    reason: str
+    code: int | None = None
+    response: str = ""
+
+
+class DeliveryRecord(Model):
+    sink: str
+    routes: tuple[str, ...]
+    state: DeliveryState = DeliveryState.PENDING
+    reason: str | None = Field(None, description="Why it is skipped or dead.")
+    next_at: datetime | None = Field(None, description="When the next attempt is due, where one failed.")
+    attempts: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewReceipt:
+    """A receipt to accept. ``facts`` are (subject, packed item) pairs, in the vendor's order."""
+
+    id: str
+    record: ReceiptRecord
+    body: bytes
+    facts: Sequence[tuple[str, bytes]]
+
+    @property
+    def partition(self) -> int:
+        return partition_in(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A subject under lease. ``reclaimed``: an earlier lease of it ran out; ``deadline`` is on our monotonic clock."""
+
+    partition: int
+    subject: str
+    token: bytes
+    head: bytes
+    reclaimed: bool
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """``subject`` is None where it is only recorded, not sent."""
+
+    id: str
+    record: DeliveryRecord
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    id: str
+    type: str
+    body: bytes
+    routes: Sequence[str]
+    deliveries: Sequence[NewDelivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What intake made of one claimed fact."""
+
+    claim: Claim
+    receipt: str
+    source: str
+    state: ApplicationState
+    events: Sequence[NewEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How one claimed delivery went. ``wait`` is in seconds until the next attempt; None: there is none."""
+
+    claim: Claim
+    delivery: str
+    record: DeliveryRecord
+    wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in one lane. ``oldest_due`` is in seconds: how long the first subject has been due."""
+
+    subjects: int
+    leased: int
+    oldest_due: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """A receipt as it lies in the ledger. ``waiting``: facts that intake has not come to yet; ``events``: their ids."""
+
+    record: ReceiptRecord
+    body: bytes
+    waiting: int
+    events: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it lies in the ledger; ``deliveries`` by id."""
+
+    receipt: str
+    body: bytes
+    routes: Sequence[str]
+    deliveries: Mapping[str, DeliveryRecord]

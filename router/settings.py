@@ -1,0 +1,75 @@
+"""What a configuration holds, typed. Sources and sinks bring settings of their own, by vendor and by type."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, SerializeAsAny
+from pydantic_core import PydanticCustomError
+
+from handlers.base import SourceSettings
+from router.rules import CompiledRoute
+from router.secret import Reference
+from router.units import Bytes, Seconds
+from sinks.base import SinkSettings
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Server(_Settings):
+    """Where the router listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=1, le=65535)
+    max_body: Bytes = Field(1024**2, ge=1024, le=64 * 1024**2, description="Larger webhooks are refused.")
+
+
+def _redis_url(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise PydanticCustomError("redis_url", "a Redis URL begins with redis://, rediss:// or unix://")
+    try:
+        password = urlsplit(value).password
+    except ValueError:
+        raise PydanticCustomError("redis_url", "this is not a URL; write one like redis://localhost:6379/0") from None
+    if password and not isinstance(value, Reference):
+        raise PydanticCustomError(
+            "literal_secret", "a password must not stand in this file: write redis://:${REDIS_PASSWORD}@HOST instead"
+        )
+    return str(value)
+
+
+class Redis(_Settings):
+    """The ledger's server. Without ``url`` the embedded one, with its data in ``data_dir``."""
+
+    url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = None
+    data_dir: Path = Path("data")
+    max_memory: Bytes = Field(10**9, ge=16 * 1024**2, description="The embedded server takes no more.")
+
+
+class Retention(_Settings):
+    """How long things are kept."""
+
+    events: Seconds = Field(30 * 86400.0, gt=0)
+    applications: Seconds = Field(365 * 86400.0, gt=0)
+
+
+class RouteSettings(_Settings):
+    """One rule as it is written: when an event matches, send it to sinks."""
+
+    name: str = Field(min_length=1, max_length=100)
+    when: Mapping[str, Any] = {}
+    send_to: tuple[str, ...] = Field(min_length=1, description="the name of a sink, or a list of names")
+
+
+class Config(_Settings):
+    server: Server
+    redis: Redis
+    sources: Mapping[str, SerializeAsAny[SourceSettings]]
+    sinks: Mapping[str, SerializeAsAny[SinkSettings]]
+    routes: tuple[InstanceOf[CompiledRoute], ...]
+    retention: Retention

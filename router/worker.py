@@ -1,0 +1,100 @@
+"""The worker process: one loop for intake, one per sink, and arq as bell and clock beside them."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arq.cron import CronJob
+
+from router.bell import chore, listen
+from router.delivery import Deliveries
+from router.identity import PARTITIONS
+from router.intake import Intake
+from router.lanes import LaneLoop
+from router.ledger import INTAKE, Ledger, sink_lane
+from router.rules import CompiledRoute
+from sinks.base import Sink, SinkSettings
+
+log = logging.getLogger(__name__)
+
+INTAKE_SLOTS = 64
+GRACE_SECONDS = 10.0
+"""What a running attempt gets to end in when the worker is told to stop."""
+
+_PURGE_CHUNK = 100
+
+
+class Worker:
+    """Works every lane until told to stop."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        url: str,
+        routes: Sequence[CompiledRoute],
+        sinks: Mapping[str, tuple[Sink, SinkSettings]],
+        *,
+        retention: float,
+    ) -> None:
+        self._ledger = ledger
+        self._url = url
+        self._retention = retention
+        self._sinks = {
+            name: LaneLoop(ledger, Deliveries(ledger, name, sink, settings), settings.concurrency)
+            for name, (sink, settings) in sinks.items()
+        }
+        intake = Intake(ledger, routes, {name: sink for name, (sink, _) in sinks.items()}, self._on_deliveries)
+        self._intake = LaneLoop(ledger, intake, INTAKE_SLOTS)
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT; running attempts get some seconds to end."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loops: list[LaneLoop[Any, Any]] = [self._intake, *self._sinks.values()]
+        working = [asyncio.create_task(loop.run()) for loop in loops]
+        listening = asyncio.create_task(listen(self._url, self._on_ring, self._chores()))
+        stopped = asyncio.create_task(stop.wait())
+        log.info("working", extra={"lanes": [loop.lane for loop in loops]})
+        try:
+            done, _ = await asyncio.wait([stopped, listening, *working], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopped}:
+                task.result()  # none of them ends by itself: what it raised ends the worker, which is then restarted
+        finally:
+            for loop in loops:
+                loop.stop()
+            await asyncio.wait(working, timeout=GRACE_SECONDS)
+            for task in [listening, stopped, *working]:
+                task.cancel()
+            await asyncio.gather(listening, stopped, *working, return_exceptions=True)
+
+    def _on_ring(self, partitions: Sequence[int]) -> None:
+        self._intake.wake(partitions)
+
+    def _on_deliveries(self, sink: str, partition: int) -> None:
+        self._sinks[sink].wake([partition])
+
+    def _chores(self) -> list[CronJob]:
+        return [
+            chore("sweep", self._sweep, seconds={0, 30}, timeout=25),
+            chore("purge", self._purge, seconds={15}, timeout=50),
+        ]
+
+    async def _sweep(self) -> None:
+        """Say how much waits where, so that a growing backlog is seen in the log."""
+        for lane in (INTAKE, *map(sink_lane, self._sinks)):
+            backlog = await self._ledger.backlog(lane)
+            fields = {
+                "lane": lane,
+                "waiting": backlog.subjects,
+                "leased": backlog.leased,
+                "oldest_due_s": round(backlog.oldest_due, 1),
+            }
+            log.info("backlog", extra=fields)
+
+    async def _purge(self) -> None:
+        for partition in range(PARTITIONS):
+            while await self._ledger.purge(partition, older_than=self._retention, most=_PURGE_CHUNK) == _PURGE_CHUNK:
+                pass
