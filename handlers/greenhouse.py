@@ -355,7 +355,7 @@ def _custom_fields(owner: Node, *, sometimes: bool = False) -> CustomFields:
     return {
         key: field.json("value")
         for key, field in owner.named("custom_fields", sometimes=sometimes).items()
-        if not is_not_asked_for(field.text("name", sometimes=True) or "")
+        if not is_not_asked_for(key) and not is_not_asked_for(field.text("name", sometimes=True) or "")
     }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from redis.exceptions import RedisError
 
@@ -44,15 +44,17 @@ class Acceptor:
             del self._flushing[partition]
 
     async def _flush_batch(self, partition: int, batch: list[_Waiting]) -> None:
-        answers: list[bool | RedisError]
+        answers: Sequence[bool | Exception]
         try:
             answers = await self._ledger.accept(partition, [receipt for receipt, _ in batch])
-        except (RedisError, OSError) as error:
-            answers = [error if isinstance(error, RedisError) else RedisError(str(error))] * len(batch)
+        except OSError as error:
+            answers = [RedisError(str(error))] * len(batch)
+        except Exception as error:  # whatever it is, nobody may be left waiting
+            answers = [error] * len(batch)
         for (_, future), answer in zip(batch, answers, strict=True):
             if future.done():  # the vendor hung up meanwhile; what was accepted stays accepted
                 continue
-            if isinstance(answer, RedisError):
+            if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)

@@ -1,11 +1,14 @@
 """The `ats-router` command. Every command is a few lines here; what it does is in the module it calls."""
 
 import asyncio
+import errno
 import json
 import os
 import socket
 import sys
-from collections.abc import Coroutine
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -54,6 +57,7 @@ PortOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CONFIG = Path("config.yaml")
 _PATIENCE_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 class SampleStory(StrEnum):
@@ -93,7 +97,8 @@ def up(
     ]
     embedded = data_dir_of(settings)
     server = EmbeddedServer(embedded, settings.redis.max_memory) if embedded else None
-    raise typer.Exit(supervisor.run(children, server))
+    with _told():
+        raise typer.Exit(supervisor.run(children, server))
 
 
 @app.command("serve")
@@ -104,7 +109,8 @@ def serve_command(
     settings = _configured(config, data_dir, host, port)
     log_as_json()
     supervisor.exit_with_parent()
-    _run(serve(settings, url_of(settings)))
+    with _told():
+        asyncio.run(serve(settings, url_of(settings)))
 
 
 @app.command("work")
@@ -113,7 +119,8 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
     settings = _configured(config, data_dir)
     log_as_json()
     supervisor.exit_with_parent()
-    _run(work(settings, url_of(settings)))
+    with _told():
+        asyncio.run(work(settings, url_of(settings)))
 
 
 @app.command()
@@ -128,7 +135,7 @@ def check(config: Annotated[Path, typer.Argument(help="The configuration file.")
 @app.command("demo")
 def demo_command() -> None:
     """See it work, in a minute, without an account: real processes, signed webhooks, an endpoint that goes away."""
-    raise typer.Exit(_run(demo.run(Console(highlight=False, soft_wrap=True))))
+    raise typer.Exit(asyncio.run(demo.run(Console(highlight=False, soft_wrap=True))))
 
 
 @app.command()
@@ -165,7 +172,8 @@ def send(
                 typer.echo(f"See what came of it: ats-router show {identifier} --config {config}")
 
     try:
-        _run(post())
+        with _told():
+            asyncio.run(post())
     except NoAnswer as none:
         _fail(f"nothing answers at {base} ({none.reason}): is `ats-router up` running there?")
 
@@ -193,7 +201,8 @@ def show(
         else:
             print_story(story, settings.routes, Console(highlight=False, soft_wrap=True))
 
-    _run(tell())
+    with _told():
+        asyncio.run(tell())
 
 
 @app.command()
@@ -269,21 +278,27 @@ def _configured(path: Path, data_dir: Path | None = None, host: str | None = Non
 
 def _port_must_be_free(host: str, port: int) -> None:
     """Said at once and once, instead of by a receiver that is started again and again."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.create_server((host, port), family=family):
-            pass
-    except OSError as error:
-        _fail(
-            f"can't listen on {host} port {port} ({(error.strerror or 'unknown error').lower()}): stop what does, or"
-            " choose another with --port or server.port"
-        )
+    give_up = time.monotonic() + _PATIENCE_SECONDS  # the receiver of an `up` that was killed is just ending
+    while True:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            with socket.create_server((host, port), family=family):
+                return
+        except OSError as error:
+            if time.monotonic() > give_up or error.errno != errno.EADDRINUSE:
+                reason = (error.strerror or "unknown error").lower()
+                _fail(
+                    f"can't listen on {host} port {port} ({reason}): stop what does, or choose another with --port or"
+                    " server.port"
+                )
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
-def _run(job: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end; what a person can mend is told in one sentence."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a person can mend is told in one sentence."""
     try:
-        return asyncio.run(job)
+        yield
     except ServerProblem as problem:
         _fail(str(problem))
     except RedisError as error:

@@ -15,8 +15,9 @@ from router.config_errors import ConfigError, ConfigErrors, report, unreadable
 from router.faults import Fault, Path, Unreadable
 from router.located_yaml import Document, decode, read
 from router.plain_words import missing_key, plain_faults, unknown_key
-from router.references import resolve
+from router.references import as_written, resolve
 from router.rules import CompiledRoute, RuleErrors, compile_route
+from router.secret import Reference
 from router.settings import Config, Redis, Retention, RouteSettings, Server
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
@@ -106,7 +107,7 @@ class _Check:
         }
         meant = {nearest(key, Config.model_fields) for key in self._root}
         for key, meaning in meanings.items():
-            if self._root and key not in meant:
+            if isinstance(self._document.root, dict) and key not in meant:
                 self._fault((), missing_key(key, "the top level", meaning), missing=key)
 
     def _named(
@@ -199,9 +200,18 @@ class _Check:
         entries = self._root.get(section)
         return tuple(entries) if isinstance(entries, dict) else ()
 
+    def _value_at(self, path: Path) -> object:
+        value: Any = self._root
+        for step in path:
+            if isinstance(value, Reference):
+                break
+            value = value[step]
+        return value
+
     def _fault(self, path: Path, sentence: str, *, missing: str | None = None, at_key: bool = False) -> None:
         """A fault of what stands at ``path``, of the key there, or of the key that is ``missing`` there."""
         known = self._document.known_part(path)
+        sentence = as_written(sentence, self._value_at(known), self._document.value_at(known))
         span = self._document.keys.get(known) if at_key else self._document.spot(known)
         self.faults.append(Fault(sentence, span, (*known, missing) if missing else known))
 
@@ -216,9 +226,11 @@ def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:
     """Every key and list item without a value: most often something is indented wrongly or was forgotten."""
     if value is None and path:
         name = quoted(path[-1]) if isinstance(path[-1], str) else "this list item"
-        yield Fault(
-            f"{name} has no value; write one, indented below it or beside it, or remove it", document.spot(path), path
-        )
+        sentence = f"{name} has no value; write one beside it, or indented below it, or remove the line"
+        yield Fault(sentence, document.spot(path), path)
+    elif isinstance(value, dict) and list(value.values()) == [None] and (name := next(iter(value))).isupper():
+        yield Fault(f"a $ is missing before the {{; write ${{{name}}}", document.values[path], path)
+        return
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, item in items:
         yield from _nothings(document, item, (*path, step))

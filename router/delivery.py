@@ -94,7 +94,7 @@ def after_attempt(
     elif len(attempts) >= retry.tries:
         state, reason = DeliveryState.DEAD, f"{attempt.reason} at the last of {retry.tries} tries"
     elif attempt.reason == _LOST.reason:
-        wait = random.uniform(0, retry.first)  # the sink did nothing wrong, so it is not spared
+        wait = pause(1, None, retry)  # the sink did nothing wrong, so it is not spared
     else:
         wait = pause(len(attempts), retry_after, retry)
     next_at = None if wait is None else attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)

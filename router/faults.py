@@ -48,8 +48,8 @@ _CAUSES = {
     "',' or '}'": "a { is not closed, or a comma is missing",
     "escape character": "a \\ in double quotes has a meaning of its own; use single quotes",
     "'-' indicator": "the lines above make a list, so this one must begin with a dash too, or be indented differently",
-    "expected key": "this line does not fit the ones above; begin it exactly below the first letter of the line that it "
-    "belongs with",
+    "expected key": "this line does not fit the ones above; begin it exactly below the first letter of the line "
+    "that it belongs with",
     "<document start>": "this line begins further left than the first one; begin both in the first column",
     "node content": "a value was expected here; put the text in quotes",
     "comment or line break": "a text that begins with > or | must be in quotes",

@@ -103,6 +103,9 @@ class LaneLoop(Generic[J, R]):
         try:
             while not self._stopping:
                 self._something.clear()
+                for helper in helpers:
+                    if helper.done():
+                        helper.result()  # raises what ended it: a loop that does not settle or renew must not go on
                 try:
                     await self._fill()
                 except (RedisError, OSError) as error:
@@ -122,7 +125,10 @@ class LaneLoop(Generic[J, R]):
     async def _fill(self) -> None:
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
-            self._look_at = [_NEVER if due is None else now + due for due in await self._ledger.due_in(self.lane)]
+            self._look_at = [_NEVER] * PARTITIONS  # before asking: a wake in between must not be forgotten
+            for partition, due in enumerate(await self._ledger.due_in(self.lane)):
+                if due is not None:
+                    self._look_at[partition] = min(self._look_at[partition], now + due)
             self._looked = now
         free = self._slots - len(self._leases)
         due = sorted((at, partition) for partition, at in enumerate(self._look_at) if at <= now)[: max(0, free)]
@@ -131,7 +137,7 @@ class LaneLoop(Generic[J, R]):
             await asyncio.gather(*(self._claim(partition, share) for _, partition in due))
 
     async def _claim(self, partition: int, most: int) -> None:
-        self._look_at[partition] = _NEVER  # before asking: a wake in between must not be forgotten
+        self._look_at[partition] = _NEVER  # before asking, as above
         next_due, claims = await self._ledger.claim(self.lane, partition, most)
         if next_due is not None:
             self._look_at[partition] = min(self._look_at[partition], time.monotonic() + next_due)
@@ -144,6 +150,10 @@ class LaneLoop(Generic[J, R]):
         try:
             jobs = await self._until_answered(lambda: self._work.load(partition, [lease.claim for lease in leases]))
         except Exception:
+            if len(leases) > 1:  # one bad item must fail alone
+                for lease in leases:
+                    self._start(self._work_off(partition, [lease]))
+                return
             self._let_go(leases)
             log.exception("lane %s: what was claimed can't be read; it is tried again when its lease ends", self.lane)
             return

@@ -26,10 +26,10 @@ from importlib import resources
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from router import codec
-from router.connection import ServerProblem, check_version, is_outage
+from router.connection import ServerProblem, check_version
 from router.identity import PARTITIONS, event_of, partition_in
 from router.records import (
     ApplicationState,
@@ -83,12 +83,15 @@ class Ledger:
         """
         await check_version(self._redis)
         for name, ours in (("schema_version", SCHEMA_VERSION), ("partitions", PARTITIONS)):
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hsetnx("ats:meta", name, str(ours))
-                pipe.hget("ats:meta", name)
-                _, theirs = await pipe.execute()
+            theirs = await self._meta(name)
+            if theirs is None:  # asked first: a full server refuses every write
+                await cast("Awaitable[int]", self._redis.hsetnx("ats:meta", name, str(ours)))
+                theirs = await self._meta(name)
             if theirs != str(ours).encode():
                 raise ServerProblem(f"this ledger has {name} {theirs!r}, this version of ats-router needs {ours}")
+
+    async def _meta(self, name: str) -> bytes | None:
+        return await cast("Awaitable[bytes | None]", self._redis.hget("ats:meta", name))
 
     async def close(self) -> None:
         await self._redis.aclose(close_connection_pool=True)
@@ -101,18 +104,6 @@ class Ledger:
         Raises:
             RedisError: nothing is known of any of them; the vendor has to send again.
         """
-        try:
-            return [bool(kept) for kept in await self._accept(partition, receipts)]
-        except ResponseError as error:
-            if len(receipts) == 1 or is_outage(error):
-                raise
-        # one bad item must fail alone
-        return [
-            bool(kept[0]) if isinstance(kept, list) else kept
-            for kept in [await _or_error(self._accept(partition, [receipt])) for receipt in receipts]
-        ]
-
-    async def _accept(self, partition: int, receipts: Sequence[NewReceipt]) -> list[int]:
         keys = [_key(partition, name) for name in (f"lane:{INTAKE}", f"heads:{INTAKE}", "receipts", "counts")]
         args: list[str | bytes | int] = [len(receipts)]
         for receipt in receipts:
@@ -130,7 +121,8 @@ class Ledger:
             for subject, item in receipt.facts:
                 keys.append(_key(partition, f"line:{INTAKE}:{subject}"))
                 args += [subject, item]
-        return cast(list[int], await self._scripts["accept"](keys, args))
+        answers = cast("list[int | RedisError]", await self._scripts["accept"](keys, args))
+        return [answer if isinstance(answer, RedisError) else bool(answer) for answer in answers]
 
     # --- lanes --------------------------------------------------------------------------------------------------
 
@@ -142,7 +134,8 @@ class Ledger:
             pipe.time()
             *firsts, (seconds, microseconds) = await pipe.execute()
         now = seconds + microseconds / 1e6
-        return [first[0][1] / 1000 - now if first else None for first in firsts]
+        ahead = [first[0][1] / 1000 - now if first else None for first in firsts]
+        return [0.0 if seconds is not None and seconds > FURTHEST_SECONDS else seconds for seconds in ahead]
 
     async def claim(self, lane: str, partition: int, most: int) -> tuple[float | None, list[Claim]]:
         """Lease up to ``most`` due subjects; also seconds until the partition's next one is due, None: none waits."""
@@ -241,10 +234,11 @@ class Ledger:
                 pipe.hget(_key(partition, f"receipt:{receipt.decode()}"), "events")
             lists = await pipe.execute()
         remember = max(0, round((DUPLICATES_KNOWN_SECONDS - older_than) * 1000))
+        put_off = round((_PURGE_PUT_OFF_SECONDS - older_than) * 1000)  # that old it will be looked at again
         for receipt, events in zip(ids, lists, strict=True):
             keys = [index, _key(partition, f"receipt:{receipt.decode()}")]
             keys += [_key(partition, f"event:{event}") for event in (events or b"").decode().split()]
-            args = [receipt, events or b"", remember, round(_PURGE_PUT_OFF_SECONDS * 1000)]
+            args = [receipt, events or b"", remember, put_off]
             await self._scripts["purge"](keys, args)
         return len(ids)
 
@@ -267,7 +261,7 @@ class Ledger:
         totals: dict[tuple[str, str], int] = {}
         for answer in answers:
             for field, count in answer.items():
-                source, _, what = field.decode().partition(" ")
+                source, _, what = field.decode().rpartition(" ")
                 totals[source, what] = totals.get((source, what), 0) + int(count)
         return totals
 
@@ -335,10 +329,3 @@ def _sources() -> dict[str, str]:
         flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
         sources[name] = f"{flags}\n{prelude}\n{body}"
     return sources
-
-
-async def _or_error(call: Awaitable[list[int]]) -> list[int] | RedisError:
-    try:
-        return await call
-    except RedisError as error:
-        return error

@@ -187,16 +187,18 @@ class _Composer:
     def _anchored(self, name: str, span: Span) -> _Node:
         if name not in self._anchors:
             raise Unreadable(
-                f'a text that begins with * must be in quotes, as in "*{name}"; without quotes it repeats what is '
-                f"named &{name} before it, and nothing is",
+                'a text that begins with * must be in quotes, as in "*Onsite*"; without quotes it repeats what has this name '
+                "with & for * further up, and nothing has",
                 span,
             )
         return self._anchors[name]
 
     def _refuse_tag(self, event: yaml.Event, span: Span) -> None:
-        if tag := getattr(event, "tag", None):
-            short = quoted(str(tag).replace("tag:yaml.org,2002:", "!!"))
-            self._fault(f"{short} is a YAML tag, which is not allowed; leave it out, or put the text in quotes", span)
+        if getattr(event, "tag", None):
+            sentence = (
+                "what begins with ! is a YAML tag, which is not allowed; remove it, or put the whole text in quotes"
+            )
+            self._document.faults.append(Fault(sentence, span, hidden=True))
 
     def _token(self, span: Span, is_key: bool) -> None:
         for line in range(span.line, span.end_line + 1):

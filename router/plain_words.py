@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from router.faults import Fault, Path
 from router.located_yaml import Document
-from router.references import references
+from router.references import as_written
 from router.units import like
 from router.wording import did_you_mean, listed, nearest, quoted
 
@@ -99,7 +99,8 @@ def _sentence(error: ErrorDetails, name: str, written: object) -> str:
         return f'{name} must be a text; put it in quotes: "{quoted(written)}"'
     if first in _KINDS:
         return f"{name} must be {_KINDS[first]}{_but_is(written)}"
-    return f"{name}: {_without_references(error, written)}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {as_written(message, error.get('input'), written)}"
 
 
 def _but_is(written: object) -> str:
@@ -111,11 +112,3 @@ def _but_is(written: object) -> str:
     if isinstance(written, str) and "${" in written:
         return f", not what {written} stands for"
     return f", not {quoted(written)}"
-
-
-def _without_references(error: ErrorDetails, written: object) -> str:
-    """The message of a settings class, which may repeat the value."""
-    message = error["msg"].removeprefix("Value error, ")
-    for text, stands_as in references(error.get("input"), written):
-        message = message.replace(text, str(stands_as))
-    return message

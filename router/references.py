@@ -10,6 +10,7 @@ from router.secret import Reference
 from router.wording import did_you_mean, quoted
 
 _LARGEST_FILE = 64 * 1024
+_SHORT = 3
 _REFERENCE = re.compile(r"\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -44,16 +45,24 @@ def resolve(document: Document, environment: Mapping[str, str], folder: FilePath
     return resolved(document.root, ()), faults
 
 
-def references(value: object, written: object) -> Iterator[tuple[str, object]]:
-    """Each replaced text with what is written in its place."""
+def as_written(sentence: str, value: object, written: object) -> str:
+    """The sentence with what references stand for taken out of it, and the references themselves put in."""
+    for text, reference in _references(value, written):
+        sentence = sentence.replace(quoted(text), quoted(reference))
+        if len(text) > _SHORT:
+            sentence = sentence.replace(text, reference)
+    return sentence
+
+
+def _references(value: object, written: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, Reference):
-        yield str(value), written
+        yield str(value), written if isinstance(written, str) else "{file: ...}"
     elif isinstance(value, dict) and isinstance(written, dict):
         for key, item in value.items():
-            yield from references(item, written[key])
+            yield from _references(item, written[key])
     elif isinstance(value, list) and isinstance(written, list):
         for item, text in zip(value, written, strict=True):
-            yield from references(item, text)
+            yield from _references(item, text)
 
 
 def _from_environment(text: str, environment: Mapping[str, str]) -> str:

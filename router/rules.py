@@ -6,6 +6,7 @@ name. A list in the event matches if any of its elements does. In a pattern, ``*
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from router.fields import Field, Kind, UnknownField, field_at, text_of
 from router.schema import Event
@@ -34,6 +35,31 @@ class RuleErrors(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """Text in which ``*`` is any run of characters. Nothing else is special."""
+
+    first: str
+    middle: tuple[str, ...]
+    last: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        first, *middle, last = text.split("*")
+        return cls(first, tuple(middle), last)
+
+    def fits(self, text: str) -> bool:
+        at, end = len(self.first), len(text) - len(self.last)
+        if at > end or not (text.startswith(self.first) and text.endswith(self.last)):
+            return False
+        for part in self.middle:
+            found = text.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """Holds if any of the texts in the event's field is in ``exact`` or fits a pattern.
 
@@ -44,7 +70,7 @@ class Condition:
     field: Field
     wanted: tuple[object, ...]
     exact: frozenset[str]
-    patterns: tuple["Pattern", ...]
+    patterns: tuple[Pattern, ...]
 
     def holds(self, texts: frozenset[str]) -> bool:
         if not self.exact.isdisjoint(texts):
@@ -124,27 +150,6 @@ def explain(route: CompiledRoute, event: Event) -> Mismatch | None:
     return None
 
 
-class Pattern:
-    """Text in which ``*`` is any run of characters. Nothing else is special."""
-
-    __slots__ = ("_first", "_last", "_middle", "_shortest")
-
-    def __init__(self, text: str) -> None:
-        self._first, *self._middle, self._last = text.split("*")
-        self._shortest = len(self._first) + len(self._last)
-
-    def fits(self, text: str) -> bool:
-        if len(text) < self._shortest or not (text.startswith(self._first) and text.endswith(self._last)):
-            return False
-        at, end = len(self._first), len(text) - len(self._last)
-        for part in self._middle:
-            found = text.find(part, at, end)
-            if found < 0:
-                return False
-            at = found + len(part)
-        return True
-
-
 def _comparable(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(_folded(text) for text in texts)
 
@@ -167,7 +172,7 @@ def _compiled(name: str, field: Field, written: object, choices: Collection[str]
             continue
         text = _folded(text_of(value))
         if "*" in text:
-            patterns.append(Pattern(text))
+            patterns.append(Pattern.of(text))
         else:
             exact |= _ALIKE.get(text, {text}) if field.kind in (Kind.BOOL, Kind.FREE) else {text}
     return Condition(name, field, tuple(values), frozenset(exact), tuple(patterns)), errors
@@ -193,4 +198,4 @@ def _problem(name: str, kind: Kind, value: object, choices: Collection[str]) -> 
 
 
 def _can_be(text: str, choices: Collection[str]) -> bool:
-    return text in choices or ("*" in text and any(map(Pattern(text).fits, choices)))
+    return text in choices or ("*" in text and any(map(Pattern.of(text).fits, choices)))

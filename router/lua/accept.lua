@@ -3,29 +3,34 @@
 -- KEYS lane heads receipts counts, then per receipt: receipt, and the line of each fact
 -- ARGV how many, then per receipt: id, record, body, source, disposition, how many facts, and per fact:
 --      subject, item
--- Returns per receipt 1 (kept) or 0 (known already).
+-- Returns per receipt 1 (kept), 0 (known already) or an error, with which it fails alone.
 local lane, heads, receipts, counts = key(), key(), key(), key()
 local now = now_ms()
+
+local function keep(receipt, id, record, body, source, disposition, facts)
+  if redis.call('EXISTS', receipt) == 1 then
+    redis.call('HINCRBY', counts, source .. ' duplicate', 1)
+    return 0
+  end
+  for _, fact in ipairs(facts) do
+    append(lane, heads, fact.line, fact.subject, fact.item, now)
+  end
+  redis.call('HINCRBY', counts, source .. ' ' .. disposition, 1)
+  redis.call('ZADD', receipts, num(now), id)
+  -- what duplicates are recognised by comes last: what broke off before it is simply sent again
+  redis.call('HSET', receipt, 'record', record, 'body', body, 'waiting', #facts)
+  return 1
+end
+
 local answers = {}
 for i = 1, tonumber(arg()) do
   local receipt = key()
-  local id, record, body, source, disposition, facts = arg(), arg(), arg(), arg(), arg(), tonumber(arg())
-  local known = redis.call('EXISTS', receipt) == 1
-  for _ = 1, facts do
-    local line, subject, item = key(), arg(), arg()
-    if not known then
-      append(lane, heads, line, subject, item, now)
-    end
+  local id, record, body, source, disposition = arg(), arg(), arg(), arg(), arg()
+  local facts = {}
+  for f = 1, tonumber(arg()) do
+    facts[f] = {line = key(), subject = arg(), item = arg()}
   end
-  if known then
-    redis.call('HINCRBY', counts, source .. ' duplicate', 1)
-    answers[i] = 0
-  else
-    redis.call('HINCRBY', counts, source .. ' ' .. disposition, 1)
-    redis.call('ZADD', receipts, num(now), id)
-    -- what duplicates are recognised by comes last: a script that broke off before it is simply repeated
-    redis.call('HSET', receipt, 'record', record, 'body', body, 'waiting', facts)
-    answers[i] = 1
-  end
+  local _, answer = pcall(keep, receipt, id, record, body, source, disposition, facts)
+  answers[i] = answer
 end
 return answers

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Forget one receipt and its events, unless a fact or a delivery of it still waits.
 -- KEYS receipts receipt, then its events
--- ARGV id, the receipt's list of events as the caller read it, ms for which duplicates must still be recognised, ms to
---      put it off
+-- ARGV id, the receipt's list of events as the caller read it, ms for which duplicates must still be recognised, ms from
+--      now to the time under which it is listed when something waits
 -- Returns 1 (forgotten) or 0 (something waits: looked at again later).
 local receipts, receipt = key(), key()
 local id, events, remember, put_off = arg(), arg(), tonumber(arg()), tonumber(arg())

@@ -1,0 +1,54 @@
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis as BlockingRedis
+from redis.asyncio import Redis
+
+from router.connection import client
+from router.ledger import Ledger
+from tests.valkey import Valkey
+
+
+@pytest.fixture
+def own_server() -> Iterator[Valkey]:
+    """A running server that a test may stop and start."""
+    with tempfile.TemporaryDirectory(prefix="ats") as folder:  # pytest's own folders are too long for a socket
+        server = Valkey(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_url() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="ats") as folder:
+        server = Valkey(Path(folder))
+        server.start()
+        yield server.url
+        server.stop()
+
+
+@pytest.fixture
+def url(shared_url: str) -> str:
+    """The URL of an empty server with its first settings."""
+    with BlockingRedis.from_url(shared_url) as redis:
+        redis.config_set("maxmemory", 0)
+        redis.flushall()
+    return shared_url
+
+
+@pytest.fixture
+async def redis(url: str) -> AsyncIterator[Redis]:
+    async with client(url) as redis:
+        yield redis
+        await redis.connection_pool.disconnect()
+
+
+@pytest.fixture
+async def ledger(url: str) -> AsyncIterator[Ledger]:
+    ledger = Ledger(client(url))
+    await ledger.open()
+    yield ledger
+    await ledger.close()
