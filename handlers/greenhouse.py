@@ -364,8 +364,8 @@ def _sample_application(step: Sample) -> dict[str, Any]:
     first_name, _, last_name = step.candidate_name.partition(" ")
     is_number = step.application_id.isascii() and step.application_id.isdecimal() and step.application_id[0] != "0"
     application: dict[str, Any] = json.loads(_SAMPLE)
-    application |= {"id": int(step.application_id) if is_number else step.application_id}
-    application |= {"applied_at": at, "last_activity_at": at}
+    identifier = int(step.application_id) if is_number else step.application_id
+    application |= {"id": identifier, "applied_at": at, "last_activity_at": at}
     application["candidate"] |= {"first_name": first_name, "last_name": last_name, "created_at": at}
     application["jobs"][0]["name"] = step.job_title
     if step.stage:
@@ -384,29 +384,18 @@ _SAMPLE = """{
 "id": null, "rejected_at": null, "prospect": false, "status": "active", "applied_at": null, "last_activity_at": null,
 "url": "https://app.greenhouse.io/people/81200457", "source": {"id": 2, "public_name": "Jobs page on your website"},
 "credited_to": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
-"rejection_reason": null, "rejection_details": null, "current_stage": null,
-"prospect_detail": {"prospect_pool": null, "prospect_stage": null, "prospect_owner": null},
-"custom_fields": {"work_permit": {"name": "Work Permit", "type": "boolean", "value": true}},
+"rejection_reason": null, "current_stage": null, "custom_fields": {},
 "candidate": {
   "id": 81200457, "first_name": null, "last_name": null, "title": "Engineer", "company": "Example Works",
-  "created_at": null, "external_id": null, "photo_url": null, "url": "https://app.greenhouse.io/people/81200457",
-  "is_private": false, "can_email": true, "phone_numbers": [{"value": "+44 20 7946 0991", "type": "mobile"}],
-  "email_addresses": [{"value": "candidate@example.org", "type": "personal"}], "addresses": [],
-  "website_addresses": [], "social_media_addresses": [], "educations": [], "employments": [],
+  "created_at": null, "url": "https://app.greenhouse.io/people/81200457", "is_private": false,
+  "phone_numbers": [], "email_addresses": [{"value": "candidate@example.org", "type": "personal"}],
   "recruiter": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
-  "coordinator": null, "attachments": [], "tags": ["made up"],
-  "custom_fields": {"notice_period": {"name": "Notice Period", "type": "short_text", "value": "1 month"}}
+  "coordinator": null, "attachments": [], "tags": ["made up"], "custom_fields": {}
 },
 "jobs": [{
-  "id": 512033, "name": null, "requisition_id": "ENG-204", "notes": null, "confidential": false, "job_post_id": 611902,
-  "status": "open", "created_at": "2026-03-02T10:00:00Z", "opened_at": "2026-03-05T08:30:00Z", "closed_at": null,
-  "url": "https://app.greenhouse.io/sdash/512033",
-  "departments": [{"id": 77, "name": "Engineering", "external_id": null}],
-  "offices": [{"id": 31, "name": "Leeds", "location": "Leeds, UK", "external_id": null}],
-  "hiring_team": {
-    "hiring_managers": [{"user_id": 4120, "employee_id": null}], "sourcers": [],
-    "recruiters": [{"user_id": 4107, "employee_id": "E-118"}], "coordinators": []
-  },
+  "id": 512033, "name": null, "requisition_id": "ENG-204", "status": "open",
+  "departments": [{"id": 77, "name": "Engineering"}], "offices": [{"id": 31, "name": "Leeds", "location": "Leeds, UK"}],
+  "hiring_team": {"hiring_managers": [{"user_id": 4120}], "recruiters": [{"user_id": 4107}], "coordinators": []},
   "custom_fields": {"employment_type": {"name": "Employment Type", "type": "single_select", "value": "Full-time"}}
 }]
 }"""
