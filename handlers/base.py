@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from router.schema import EventType, Fact, Outcome
 from router.secret import Secret
+from router.units import OneOrSeveral
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Sample:
 class SourceSettings(BaseModel):
     """Settings that every source has; a handler's own settings extend them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     vendor: str
     enabled: bool = True
@@ -122,7 +123,9 @@ class SourceSettings(BaseModel):
 class SignedSettings(SourceSettings):
     """For vendors that sign. While a secret is being changed both the new and the old one are valid."""
 
-    secret: tuple[Secret, ...] = Field(min_length=1)
+    secret: OneOrSeveral[Secret] = Field(
+        min_length=1, description="what the vendor signs with, as ${NAME_OF_AN_ENVIRONMENT_VARIABLE}"
+    )
 
     @field_validator("secret")
     @classmethod

@@ -53,11 +53,10 @@ def field_at(path: str) -> Field:
     canonical = _ALIASES.get(path, path)
     annotation: object = Event
     steps: tuple[str, ...] = ()
-    rest = canonical
-    while rest:
-        if annotation is dict:
-            return Field(canonical, Kind.FREE, (*steps, rest))
-        name, _, rest = rest.partition(".")
+    names = canonical.split(".")
+    for i, name in enumerate(names):
+        if annotation is dict and any(names[i:]):
+            return Field(canonical, Kind.FREE, (*steps, ".".join(names[i:])))
         if name not in (members := _members(annotation)):
             raise UnknownField(_unknown(path))
         attribute, annotation = members[name]

@@ -62,7 +62,10 @@ class Health:
     def _disk(self) -> str | None:
         if self._data_dir is None:
             return None
-        free = shutil.disk_usage(self._data_dir).free
+        try:
+            free = shutil.disk_usage(self._data_dir).free
+        except OSError as error:
+            return f"the data directory can't be looked at ({(error.strerror or 'unknown error').lower()})"
         if free >= DISK_RESERVE:
             return None
         return f"{free // 1024**2} MiB are free in the data directory, {DISK_RESERVE // 1024**2} MiB are needed"

@@ -126,9 +126,9 @@ class LaneLoop(Generic[J, R]):
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             self._look_at = [_NEVER] * PARTITIONS  # before asking: a wake in between must not be forgotten
-            for partition, due in enumerate(await self._ledger.due_in(self.lane)):
-                if due is not None:
-                    self._look_at[partition] = min(self._look_at[partition], now + due)
+            for partition, ahead in enumerate(await self._ledger.due_in(self.lane)):
+                if ahead is not None:
+                    self._look_at[partition] = min(self._look_at[partition], now + ahead)
             self._looked = now
         free = self._slots - len(self._leases)
         due = sorted((at, partition) for partition, at in enumerate(self._look_at) if at <= now)[: max(0, free)]

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -27,6 +28,9 @@ from router.problems import problem
 from router.records import NewReceipt, ReceiptRecord
 
 log = logging.getLogger(__name__)
+
+BODY_SECONDS = 30.0
+"""For a body to come whole; vendors give up earlier themselves."""
 
 _TOO_LARGE = HTTPStatus(413)  # named differently before and after Python 3.13
 _ASK_AGAIN_SECONDS = 30
@@ -91,7 +95,13 @@ class Receiver:
         """Answer one webhook, and log one line about it: never the path's rest, the headers or the body."""
         started = time.perf_counter()
         fields: dict[str, object] = {}
-        response = await self._receive(request, fields)
+        try:
+            response = await self._receive(request, fields)
+        except Exception as error:  # a fault of ours: the vendor has to send again
+            log.exception("a webhook failed")
+            fields |= {"verdict": "failed", "reason": type(error).__name__}
+            detail = "The router failed to take this webhook; send it again later."
+            response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, retry_after=_ASK_AGAIN_SECONDS)
         fields |= {"status": response.status_code, "ms": round((time.perf_counter() - started) * 1000, 1)}
         log.info("webhook", extra=fields)
         return response
@@ -107,7 +117,11 @@ class Receiver:
             detail = "This source is switched off for now; send again later."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_ASK_AGAIN_DISABLED_SECONDS)
         try:
-            body = await self._body(request)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._body(request)
+        except TimeoutError:
+            fields["verdict"] = "too slow"
+            return problem(HTTPStatus.REQUEST_TIMEOUT, f"The body did not come in {BODY_SECONDS:.0f} seconds.")
         except TooLarge:
             fields["verdict"] = "too large"
             return problem(_TOO_LARGE, f"The body is larger than {self._max_body} bytes.")
@@ -212,5 +226,9 @@ async def _not_found(_request: Request, _error: Exception) -> Response:
     return problem(HTTPStatus.NOT_FOUND, "There is nothing here; webhooks go to /webhooks/SOURCE.")
 
 
-async def _not_allowed(_request: Request, _error: Exception) -> Response:
-    return problem(HTTPStatus.METHOD_NOT_ALLOWED, "Webhooks are sent with POST.")
+async def _not_allowed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    allow = (error.headers or {})["Allow"]
+    response = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"This address takes {allow} only.")
+    response.headers["Allow"] = allow
+    return response

@@ -63,19 +63,26 @@ class Pattern:
 class Condition:
     """Holds if any of the texts in the event's field is in ``exact`` or fits a pattern.
 
-    ``name`` and ``wanted`` are the field and its values as the route has them.
+    ``name`` and ``wanted`` are the field and its values as the route has them, ``path`` is the field's one true name.
     """
 
     name: str
+    path: str
     field: Field
     wanted: tuple[object, ...]
     exact: frozenset[str]
     patterns: tuple[Pattern, ...]
 
     def holds(self, texts: frozenset[str]) -> bool:
-        if not self.exact.isdisjoint(texts):
-            return True
-        return bool(self.patterns) and any(pattern.fits(text) for pattern in self.patterns for text in texts)
+        return not self.exact.isdisjoint(texts) or self.fits(texts)
+
+    def fits(self, texts: frozenset[str]) -> bool:
+        """Whether one of the patterns fits."""
+        for pattern in self.patterns:
+            for text in texts:
+                if pattern.fits(text):
+                    return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +138,10 @@ def matching(routes: Iterable[CompiledRoute], event: Event) -> tuple[CompiledRou
     matched = []
     for route in routes:
         for condition in route.conditions:
-            path = condition.field.path
-            if (texts := known.get(path)) is None:
-                texts = known[path] = _comparable(condition.field.texts(event))
-            if not condition.holds(texts):
+            if (texts := known.get(condition.path)) is None:
+                texts = known[condition.path] = _comparable(condition.field.texts(event))
+            # Written out, as a call for each condition would double the time of many routes.
+            if condition.exact.isdisjoint(texts) and not (condition.patterns and condition.fits(texts)):
                 break
         else:
             matched.append(route)
@@ -175,7 +182,7 @@ def _compiled(name: str, field: Field, written: object, choices: Collection[str]
             patterns.append(Pattern.of(text))
         else:
             exact |= _ALIKE.get(text, {text}) if field.kind in (Kind.BOOL, Kind.FREE) else {text}
-    return Condition(name, field, tuple(values), frozenset(exact), tuple(patterns)), errors
+    return Condition(name, field.path, field, tuple(values), frozenset(exact), tuple(patterns)), errors
 
 
 def _problem(name: str, kind: Kind, value: object, choices: Collection[str]) -> str | None:

@@ -14,10 +14,12 @@ import sinks
 from router.bell import Bell, arq_redis
 from router.client import Client
 from router.config import Config
+from router.config.settings import Server
 from router.connection import client, is_outage
 from router.embedded import socket_of
 from router.health import Health
 from router.ledger import Ledger
+from router.protocol import BoundedProtocol
 from router.receiver import Receiver, Source
 from router.worker import Worker
 
@@ -79,19 +81,24 @@ async def serve(config: Config, url: str) -> None:
         health = Health(ledger, data_dir_of(config))
         bell = Bell(arq_redis(url))
         receiver = Receiver(sources_of(config), ledger, health, bell, max_body=config.server.max_body)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                receiver.app(),
-                host=config.server.host,
-                port=config.server.port,
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                timeout_graceful_shutdown=_STOP_SECONDS,
-            )
-        )
         log.info("receiving", extra={"host": config.server.host, "port": config.server.port})
-        await server.serve()
+        await http_server(receiver, config.server).serve()
+
+
+def http_server(receiver: Receiver, settings: Server) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            receiver.app(),
+            host=settings.host,
+            port=settings.port,
+            http=BoundedProtocol,
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
 
 
 async def work(config: Config, url: str) -> None:

@@ -83,9 +83,10 @@ class InterviewStatus(StrEnum):
 
 
 class Model(BaseModel):
-    """Frozen, and strict about names: a misspelt field is an error at once, not a value that goes missing."""
+    """Frozen, and strict about names: a misspelt field is an error at once, not a value that goes missing. An error's
+    text never quotes a value, which may be a candidate's data."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Stage(Model):
@@ -196,7 +197,7 @@ class Offer(Model):
 class Change(Model):
     """One changed field, where the vendor tells what changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     field: str
     from_: JsonValue = Field(None, alias="from")

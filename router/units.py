@@ -1,10 +1,12 @@
-"""Durations and sizes as people write them in the configuration: ``15s``, ``10m``, ``3d``, ``1MiB``."""
+"""Values as people write them in the configuration: ``15s``, ``3d``, ``1MiB``, one thing where several may stand."""
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _BYTES = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
@@ -45,3 +47,11 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 """A size; written ``1MiB`` in YAML, an int of bytes in code."""
+
+
+def _several(value: object) -> object:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+OneOrSeveral = Annotated[tuple[T, ...], BeforeValidator(_several)]
+"""One value or a list of them in YAML, always a tuple in code."""

@@ -83,7 +83,7 @@ class Worker:
         ]
 
     async def _sweep(self) -> None:
-        """Say how much waits where, so that a growing backlog is seen in the log."""
+        """Say how much waits where and how often what happened, so that the log alone tells how it goes."""
         for lane in (INTAKE, *map(sink_lane, self._sinks)):
             backlog = await self._ledger.backlog(lane)
             fields = {
@@ -93,6 +93,11 @@ class Worker:
                 "oldest_due_s": round(backlog.oldest_due, 1),
             }
             log.info("backlog", extra=fields)
+        by_source: dict[str, dict[str, int]] = {}
+        for (source, what), count in (await self._ledger.counts()).items():
+            by_source.setdefault(source, {})[what] = count
+        for source, counts in by_source.items():
+            log.info("counts", extra={"source": source, "counts": counts})
 
     async def _purge(self) -> None:
         for partition in range(PARTITIONS):

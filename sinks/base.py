@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from router.client import Client
 
+from router.client import Client
 from router.schema import Event
 from router.units import Seconds
 
@@ -68,7 +68,7 @@ class RetrySettings(BaseModel):
     The defaults spread 12 tries over 3 days on average.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     tries: int = Field(12, ge=1, le=100, description="After so many tries the delivery is dead.")
     first: Seconds = Field(1.0, gt=0, description="The longest first wait; it grows fourfold with each try.")
@@ -78,7 +78,7 @@ class RetrySettings(BaseModel):
 class SinkSettings(BaseModel):
     """Settings that every sink has; a sink's own settings extend them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     type: str
     timeout: Seconds = Field(

@@ -11,12 +11,13 @@ import re
 import time
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from router.client import Client, NoAnswer, checked_url
 from router.schema import Event
 from router.secret import Secret
+from router.units import OneOrSeveral
 from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Result, Sink, SinkSettings
 
 _TRY_AGAIN = {408, 409, 425, 429}
@@ -48,10 +49,6 @@ def _checked_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _one_or_several(value: object) -> object:
-    return value if isinstance(value, (list, tuple)) else (value,)
-
-
 def _checked_url(url: SecretStr) -> SecretStr:
     try:
         checked_url(url.get_secret_value())
@@ -77,14 +74,12 @@ def _checked_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
 
 
 class HttpSettings(SinkSettings):
-    model_config = ConfigDict(hide_input_in_errors=True)
-
     url: Annotated[SecretStr, AfterValidator(_checked_url)] = Field(
         description="Where to POST. Use https, except on the same machine. Never printed: many URLs hold a secret."
     )
-    secret: Annotated[
-        tuple[Annotated[Secret, AfterValidator(_checked_secret)], ...], BeforeValidator(_one_or_several)
-    ] = Field((), description="Signs as Standard Webhooks say. Give the new and the old one while you change it.")
+    secret: OneOrSeveral[Annotated[Secret, AfterValidator(_checked_secret)]] = Field(
+        (), description="Signs as Standard Webhooks say. Give the new and the old one while you change it."
+    )
     headers: Annotated[dict[str, SecretStr], AfterValidator(_checked_headers)] = Field(
         {}, description="Sent with every request, such as Authorization."
     )

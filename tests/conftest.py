@@ -21,6 +21,13 @@ def own_server() -> Iterator[Valkey]:
         server.stop()
 
 
+@pytest.fixture
+async def own_ledger(own_server: Valkey) -> AsyncIterator[Ledger]:
+    ledger = Ledger(client(own_server.url))
+    yield ledger
+    await ledger.close()
+
+
 @pytest.fixture(scope="session")
 def shared_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="ats") as folder:

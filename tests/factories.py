@@ -125,9 +125,7 @@ def make_routed(claim: Claim, receipt: str, events: Sequence[NewEvent] = (), seq
 
 async def put_deliveries(ledger: Ledger, sink: str, subjects: Sequence[str], prefix: str = "") -> list[str]:
     """Bring one delivery per entry of ``subjects`` into a sink's lane, by the way that all of them go."""
-    receipts = [
-        make_receipt(f"{prefix}{n}", [(f"intake of {prefix}{n}", b"item")]) for n in range(len(subjects))
-    ]
+    receipts = [make_receipt(f"{prefix}{n}", [(f"intake of {prefix}{n}", b"item")]) for n in range(len(subjects))]
     deliveries = []
     for receipt, subject in zip(receipts, subjects, strict=True):
         await ledger.accept(PARTITION, [receipt])

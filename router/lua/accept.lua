@@ -30,7 +30,8 @@ for i = 1, tonumber(arg()) do
   for f = 1, tonumber(arg()) do
     facts[f] = {line = key(), subject = arg(), item = arg()}
   end
-  local _, answer = pcall(keep, receipt, id, record, body, source, disposition, facts)
-  answers[i] = answer
+  local done, answer = pcall(keep, receipt, id, record, body, source, disposition, facts)
+  -- Redis raises tables, Valkey texts
+  answers[i] = done and answer or redis.error_reply(type(answer) == 'table' and answer.err or answer)
 end
 return answers

@@ -238,6 +238,7 @@ def loads_or_tells(file: Path, raw: bytes) -> None:
         load(file, ENVIRONMENT)
 
 
+@settings(deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_bytes(file: Path, raw: bytes) -> None:
     loads_or_tells(file, raw)
@@ -250,13 +251,13 @@ YAML_WORDS = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(text=st.one_of(st.text(max_size=200), st.lists(YAML_WORDS, max_size=40).map("".join)))
 def test_any_text(file: Path, text: str) -> None:
     loads_or_tells(file, text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_any_mutation_of_the_example(file: Path, data: st.DataObject) -> None:
     lines = [line for line in EXAMPLE.read_text().splitlines() if not line.lstrip().startswith("#")]

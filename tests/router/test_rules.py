@@ -219,7 +219,9 @@ class TestErrors:
     def test_nearest_field(self, field: str, meant: str) -> None:
         assert self.told({field: "x"})[0][1] == f'an event has no field "{field}"; did you mean "{meant}"?'
 
-    @pytest.mark.parametrize("field", ["", ".", "job.", ".job", "job..title", "job.title.x", "type.x", "__class__", "job.copy"])
+    @pytest.mark.parametrize(
+        "field", ["", ".", "job.", ".job", "job..title", "job.title.x", "type.x", "__class__", "job.copy"]
+    )
     def test_no_field(self, field: str) -> None:
         assert f'an event has no field "{field}"' in self.told({field: "x"})[0][1]
 

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from router.faults import Fault, Path
-from router.located_yaml import Document
-from router.references import as_written
+from router.config.faults import Fault, Path
+from router.config.located_yaml import Document
+from router.config.references import as_written
 from router.units import like
 from router.wording import did_you_mean, listed, nearest, quoted
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path as FilePath
 
-from router.faults import Fault, Path
-from router.located_yaml import Document
+from router.config.faults import Fault, Path
+from router.config.located_yaml import Document
 from router.secret import Reference
 from router.wording import did_you_mean, quoted
 

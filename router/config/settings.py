@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from handlers.base import SourceSettings
 from router.rules import CompiledRoute
 from router.secret import Reference
-from router.units import Bytes, Seconds
+from router.units import Bytes, OneOrSeveral, Seconds
 from sinks.base import SinkSettings
 
 
@@ -63,7 +63,7 @@ class RouteSettings(_Settings):
 
     name: str = Field(min_length=1, max_length=100)
     when: Mapping[str, Any] = {}
-    send_to: tuple[str, ...] = Field(min_length=1, description="the name of a sink, or a list of names")
+    send_to: OneOrSeveral[str] = Field(min_length=1, description="the name of a sink, or a list of names")
 
 
 class Config(_Settings):

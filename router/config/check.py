@@ -1,28 +1,26 @@
-"""The configuration file -> one typed, checked `Config`, or everything that is wrong with it at once."""
+"""Reading and checking the file: one typed `Config`, or everything that is wrong with it at once."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 import handlers
 import sinks
 from handlers.base import SourceSettings
-from router.config_errors import ConfigError, ConfigErrors, report, unreadable
-from router.faults import Fault, Path, Unreadable
-from router.located_yaml import Document, decode, read
-from router.plain_words import missing_key, plain_faults, unknown_key
-from router.references import as_written, resolve
+from router.config.errors import report, unreadable
+from router.config.faults import Fault, Path, Unreadable
+from router.config.located_yaml import Document, decode, read
+from router.config.plain_words import missing_key, plain_faults, unknown_key
+from router.config.references import as_written, resolve
+from router.config.settings import Config, Redis, Retention, RouteSettings, Server
 from router.rules import CompiledRoute, RuleErrors, compile_route
 from router.secret import Reference
-from router.settings import Config, Redis, Retention, RouteSettings, Server
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
-
-__all__ = ["Config", "ConfigError", "ConfigErrors", "load"]
 
 _LARGEST_FILE = 4 * 1024**2
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -158,7 +156,7 @@ class _Check:
             self._fault(path, f"{place} must have {_SETTINGS}")
             return None
         try:
-            return model.model_validate(_with_lists(model, value))
+            return model.model_validate(value)
         except ValidationError as failure:
             self.faults += plain_faults(self._document, path, place, model, failure)
             return None
@@ -214,12 +212,6 @@ class _Check:
         sentence = as_written(sentence, self._value_at(known), self._document.value_at(known))
         span = self._document.keys.get(known) if at_key else self._document.spot(known)
         self.faults.append(Fault(sentence, span, (*known, missing) if missing else known))
-
-
-def _with_lists(model: type[BaseModel], value: dict[str, object]) -> dict[str, object]:
-    """One text where a list is expected is a list of one."""
-    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is tuple}
-    return {key: [item] if key in lists and isinstance(item, str) else item for key, item in value.items()}
 
 
 def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from router.faults import Fault, Span
-from router.located_yaml import Document
+from router.config.faults import Fault, Span
+from router.config.located_yaml import Document
 
 _WIDEST = 110
 _HIDDEN = "…"

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import yaml
 
-from router.faults import Fault, Path, Span, Unreadable, syntax_fault
+from router.config.faults import Fault, Path, Span, Unreadable, syntax_fault
 from router.wording import quoted
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -187,8 +187,8 @@ class _Composer:
     def _anchored(self, name: str, span: Span) -> _Node:
         if name not in self._anchors:
             raise Unreadable(
-                'a text that begins with * must be in quotes, as in "*Onsite*"; without quotes it repeats what has this name '
-                "with & for * further up, and nothing has",
+                'a text that begins with * must be in quotes, as in "*Onsite*"; without quotes it repeats what has '
+                "this name with & for * further up, and nothing has",
                 span,
             )
         return self._anchors[name]

@@ -75,6 +75,7 @@ def _sentence(problem: str, before: str, after: str) -> str:
         return f"a text that begins with {after[:1]} must be in quotes"
     if "mapping values" in problem and ": " in before:
         return "a text that holds a colon must be in quotes"
+    problem = problem.replace("expected <block end>", "expected key")  # how the parser without C says the same
     if "expected key" in problem and before.strip():
         return "nothing may follow a closed quote or bracket; put the whole text in quotes, or remove what follows"
     causes = (words for cause, words in _CAUSES.items() if cause in problem)
