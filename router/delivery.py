@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from router.lanes import Lease
@@ -23,10 +23,10 @@ _LOST = Outcome(Result.AMBIGUOUS, "worker_lost")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed delivery; ``body`` and ``record`` are None where its event is gone from the ledger."""
+    """A claimed delivery; ``record`` is None where its event is gone from the ledger."""
 
     claim: Claim
-    body: bytes | None
+    delivery: Delivery
     record: DeliveryRecord | None
 
 
@@ -41,20 +41,26 @@ class Deliveries:
         self._settings = settings
 
     async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
-        loaded = await self._ledger.load_deliveries(partition, [claim.head.decode() for claim in claims])
-        return [Job(claim, *(stored or (None, None))) for claim, stored in zip(claims, loaded, strict=True)]
+        ids = [claim.head.decode() for claim in claims]
+        loaded = await self._ledger.load_deliveries(partition, ids)
+        return [
+            Job(claim, Delivery(identifier, stored.event, stored.frozen), stored.record)
+            if stored
+            else Job(claim, Delivery(identifier, b""), None)
+            for claim, identifier, stored in zip(claims, ids, loaded, strict=True)
+        ]
 
     async def run(self, job: Job, lease: Lease) -> Settled | None:
-        delivery = job.claim.head.decode()
-        if job.body is None or job.record is None:
-            log.warning("its event is gone from the ledger", extra={"delivery": delivery, "sink": self._name})
+        delivery = job.delivery
+        if job.record is None:
+            log.warning("its event is gone from the ledger", extra={"delivery": delivery.id, "sink": self._name})
             gone = DeliveryRecord(sink=self._name, routes=(), state=DeliveryState.DEAD, reason="its event is gone")
-            return Settled(job.claim, delivery, gone, None)
+            return Settled(job.claim, delivery.id, gone, None)
         started, at = time.monotonic(), datetime.now(UTC)
         if job.claim.reclaimed:
             outcome, ms = _LOST, None
         elif lease.holds():
-            outcome = await self._sink.attempt(Delivery(delivery, job.body))
+            outcome = await self._sink.attempt(await self._rendered(delivery))
             ms = round((time.monotonic() - started) * 1000)
         else:
             return None
@@ -62,8 +68,17 @@ class Deliveries:
             at=at, ms=ms, result=outcome.result, reason=outcome.reason, code=outcome.code, response=outcome.response
         )
         record, wait = after_attempt(job.record, attempt, outcome.retry_after, self._settings.retry)
-        self._log(delivery, record, attempt)
-        return Settled(job.claim, delivery, record, wait)
+        self._log(delivery.id, record, attempt)
+        return Settled(job.claim, delivery.id, record, wait)
+
+    async def _rendered(self, delivery: Delivery) -> Delivery:
+        """With its body, which is kept before the first attempt unless it is the event itself."""
+        if delivery.body:
+            return delivery
+        body = self._sink.render(delivery)
+        if body is not delivery.event_body:
+            await self._ledger.freeze(delivery.id, body)
+        return replace(delivery, body=body)
 
     async def settle(self, partition: int, results: Sequence[Settled]) -> list[int]:
         return await self._ledger.settle(self.lane, partition, results)

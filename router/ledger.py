@@ -5,7 +5,8 @@ receipt:ID                  hash    record, body, waiting (facts in intake), eve
                                     duplicates are seen: purge leaves ``gone`` while the vendor may still send again
 receipts                    zset    receipt ids by time of acceptance, ms
 event:ID                    hash    body (JSON), routes, receipt, open (deliveries that are not terminal), and a record
-                                    per delivery under d:SUFFIX; purged with its receipt
+                                    per delivery under d:SUFFIX, what a sink rendered of it under b:SUFFIX; purged with
+                                    its receipt
 state:SUBJECT               string  the application state; ends a year after its last change
 lane:LANE                   zset    subjects by when to look next, ms
 heads:LANE                  hash    subject -> first item of its line
@@ -40,6 +41,7 @@ from router.records import (
     ReceiptRecord,
     Routed,
     Settled,
+    StoredDelivery,
     StoredEvent,
     StoredReceipt,
 )
@@ -166,18 +168,30 @@ class Ledger:
             for blob in blobs
         ]
 
-    async def load_deliveries(
-        self, partition: int, deliveries: Iterable[str]
-    ) -> list[tuple[bytes, DeliveryRecord] | None]:
-        """The event's body and the record of some deliveries; None where there is no such delivery any more."""
+    async def load_deliveries(self, partition: int, deliveries: Iterable[str]) -> list[StoredDelivery | None]:
+        """What is known of some deliveries; None where there is no such delivery any more."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for delivery in deliveries:
-                pipe.hmget(_key(partition, f"event:{event_of(delivery)}"), ["body", _field(delivery)])
+                fields = ["body", _field(delivery), _frozen_field(delivery)]
+                pipe.hmget(_key(partition, f"event:{event_of(delivery)}"), fields)
             rows = await pipe.execute()
         return [
-            (codec.unpack(body), DeliveryRecord.model_validate_json(codec.unpack(record))) if body and record else None
-            for body, record in rows
+            StoredDelivery(
+                codec.unpack(body),
+                DeliveryRecord.model_validate_json(codec.unpack(record)),
+                codec.unpack(frozen) if frozen else b"",
+            )
+            if body and record
+            else None
+            for body, record, frozen in rows
         ]
+
+    async def freeze(self, delivery: str, body: bytes) -> None:
+        """Keep what a sink rendered, before the first attempt: every later one sends the same bytes."""
+        key = _key(partition_in(delivery), f"event:{event_of(delivery)}")
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(key, mapping={_frozen_field(delivery): codec.pack(body)})
+            await pipe.execute()
 
     async def commit(self, partition: int, batch: Sequence[Routed]) -> list[int]:
         """Store what intake made of claimed facts. Per fact 0: lease lost, 1: done, 2: done and the next one is due."""
@@ -313,6 +327,10 @@ class Ledger:
 
 def _field(delivery: str) -> str:
     return f"d:{delivery.rpartition('_')[2]}"
+
+
+def _frozen_field(delivery: str) -> str:
+    return f"b:{delivery.rpartition('_')[2]}"
 
 
 def _packed(record: DeliveryRecord) -> bytes:

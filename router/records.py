@@ -182,3 +182,12 @@ class StoredEvent:
     body: bytes
     routes: Sequence[str]
     deliveries: Mapping[str, DeliveryRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """``event`` is its JSON; ``frozen`` what the sink rendered of it, empty where that is not done or the event itself."""
+
+    event: bytes
+    record: DeliveryRecord
+    frozen: bytes

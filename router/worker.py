@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from arq.cron import CronJob
@@ -15,13 +16,15 @@ from router.intake import Intake
 from router.lanes import LaneLoop
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.rules import CompiledRoute
-from sinks.base import Sink, SinkSettings
+from sinks.base import Sink, SinkProblem, SinkSettings
 
 log = logging.getLogger(__name__)
 
 INTAKE_SLOTS = 64
 GRACE_SECONDS = 10.0
 """What a running attempt gets to end in when the worker is told to stop."""
+
+OPEN_AGAIN_SECONDS = 10.0
 
 _PURGE_CHUNK = 100
 
@@ -41,11 +44,12 @@ class Worker:
         self._ledger = ledger
         self._url = url
         self._retention = retention
+        self._destinations = {name: sink for name, (sink, _) in sinks.items()}
         self._sinks = {
             name: LaneLoop(ledger, Deliveries(ledger, name, sink, settings), settings.concurrency)
             for name, (sink, settings) in sinks.items()
         }
-        intake = Intake(ledger, routes, {name: sink for name, (sink, _) in sinks.items()}, self._on_deliveries)
+        intake = Intake(ledger, routes, self._destinations, self._on_deliveries)
         self._intake = LaneLoop(ledger, intake, INTAKE_SLOTS)
 
     async def run(self) -> None:
@@ -54,7 +58,8 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         loops: list[LaneLoop[Any, Any]] = [self._intake, *self._sinks.values()]
-        working = [asyncio.create_task(loop.run()) for loop in loops]
+        working = [asyncio.create_task(self._intake.run())]
+        working += [asyncio.create_task(self._work_sink(name, stop)) for name in self._sinks]
         listening = asyncio.create_task(listen(self._url, self._on_ring, self._chores()))
         stopped = asyncio.create_task(stop.wait())
         log.info("working", extra={"lanes": [loop.lane for loop in loops]})
@@ -69,6 +74,20 @@ class Worker:
             for task in [listening, stopped, *working]:
                 task.cancel()
             await asyncio.gather(listening, stopped, *working, return_exceptions=True)
+
+    async def _work_sink(self, name: str, stop: asyncio.Event) -> None:
+        """A sink that can't work as it is set up keeps its deliveries waiting, and the others going."""
+        sink = self._destinations[name]
+        try:
+            while not stop.is_set():
+                try:
+                    await sink.open()
+                    await self._sinks[name].run()
+                except SinkProblem as problem:
+                    log.error("the sink can't work; its deliveries wait", extra={"sink": name, "reason": str(problem)})
+                    await _wait(stop, OPEN_AGAIN_SECONDS)
+        finally:
+            await sink.close()
 
     def _on_ring(self, partitions: Sequence[int]) -> None:
         self._intake.wake(partitions)
@@ -103,3 +122,9 @@ class Worker:
         for partition in range(PARTITIONS):
             while await self._ledger.purge(partition, older_than=self._retention, most=_PURGE_CHUNK) == _PURGE_CHUNK:
                 pass
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

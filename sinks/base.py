@@ -47,19 +47,25 @@ class Outcome:
     retry_after: float | None = None
 
 
+class SinkProblem(Exception):
+    """The sink can't work as it is set up. The text says what is wrong and what to do, without any secret."""
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One event on its way to one sink. ``id`` is the idempotency key: the same for every attempt.
 
-    ``body`` is the event as JSON, byte for byte the same at every attempt.
+    ``event_body`` is the event as JSON; ``body`` what the sink rendered of it, empty only before that. Both are byte
+    for byte the same at every attempt.
     """
 
     id: str
-    body: bytes
+    event_body: bytes
+    body: bytes = b""
 
     @cached_property
     def event(self) -> Event:
-        return Event.model_validate_json(self.body)
+        return Event.model_validate_json(self.event_body)
 
 
 class RetrySettings(BaseModel):
@@ -101,6 +107,22 @@ class Sink(ABC):
     @abstractmethod
     def target(self, event: Event) -> str:
         """Where this event goes: the channel, table or URL. Part of the delivery's id, never logged."""
+
+    async def open(self) -> None:
+        """Get ready, before the first attempt. While it fails deliveries wait, and it is called again.
+
+        Raises:
+            SinkProblem: a person has to mend something.
+        """
+        return None
+
+    async def close(self) -> None:
+        """Let go of what `open` took."""
+        return None
+
+    def render(self, delivery: Delivery) -> bytes:
+        """What `attempt` will send: the event as JSON, unless the sink has a form of its own. Pure; called once."""
+        return delivery.event_body
 
     @abstractmethod
     async def attempt(self, delivery: Delivery) -> Outcome:
