@@ -186,7 +186,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """``event`` is its JSON; ``frozen`` what the sink rendered of it, empty where that is not done or the event itself."""
+    """``event`` is its JSON; ``frozen`` what the sink rendered of it; empty where that is the event itself."""
 
     event: bytes
     record: DeliveryRecord

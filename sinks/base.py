@@ -114,11 +114,11 @@ class Sink(ABC):
         Raises:
             SinkProblem: a person has to mend something.
         """
-        return None
+        return
 
     async def close(self) -> None:
         """Let go of what `open` took."""
-        return None
+        return
 
     def render(self, delivery: Delivery) -> bytes:
         """What `attempt` will send: the event as JSON, unless the sink has a form of its own. Pure; called once."""
