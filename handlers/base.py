@@ -145,6 +145,9 @@ class Handler(ABC):
     vendor: ClassVar[str]
     title: ClassVar[str]
     Settings: ClassVar[type[SourceSettings]]
+    registration: ClassVar[str]
+    """Where a person enters the URL in the ATS, and what else to enter there, in one or two sentences."""
+
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     """Lower-case names of the headers that are kept with the receipt; never one that carries a secret."""
 

@@ -1,8 +1,7 @@
 """Greenhouse Recruiting: signed push, one web hook per event type, set up by hand in Configure > Dev Center.
 
-Source, where no other is named: the pages under source/includes/webhooks of github.com/grnhse/greenhouse-api-docs, read
-in 2026. Bodies are ``{"action": ..., "payload": ...}``. They tell neither the actor nor the previous stage, and few
-tell when it happened.
+Source, where no other is named: source/includes/webhooks of github.com/grnhse/greenhouse-api-docs, read in 2026. Bodies
+are ``{"action": ..., "payload": ...}``. They tell neither the actor nor the previous stage, and few the time.
 """
 
 import hashlib
@@ -90,6 +89,7 @@ class Greenhouse(Handler):
     vendor = "greenhouse"
     title = "Greenhouse Recruiting"
     Settings = SignedSettings
+    registration = "Configure > Dev Center > Web Hooks, once per event, with the source's secret as its secret key."
     kept_headers = frozenset({_DELIVERY_ID})
 
     def verify(self, receipt: Receipt) -> None:

@@ -3,9 +3,12 @@
 import hashlib
 import hmac
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from handlers.base import Disposition, Handler, Normalised, Receipt, Rejected
+from router import codec
+from router.identity import subject_key
 from router.records import WaitingFact
 
 log = logging.getLogger(__name__)
@@ -84,3 +87,14 @@ def waiting_facts(
             )
         )
     return waiting
+
+
+def intake_items(facts: Iterable[WaitingFact]) -> list[tuple[str, bytes]]:
+    """Facts as the ledger takes them: each with the subject that its order is kept for, packed."""
+    return [
+        (
+            subject_key(waiting.source, waiting.account, waiting.fact.subject),
+            codec.pack(waiting.model_dump_json(exclude_defaults=True).encode()),
+        )
+        for waiting in facts
+    ]

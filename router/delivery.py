@@ -101,17 +101,18 @@ def after_attempt(
 ) -> tuple[DeliveryRecord, float | None]:
     """The record with one attempt more, and in how many seconds to try again; None: not any more."""
     attempts = (*record.attempts, attempt)
+    tries = len(attempts) - record.forgiven
     state, reason, wait = DeliveryState.PENDING, None, None
     if attempt.result is Result.DELIVERED:
         state = DeliveryState.DELIVERED
     elif attempt.result is Result.PERMANENT:
         state, reason = DeliveryState.DEAD, f"{attempt.reason}: the same request would fail again"
-    elif len(attempts) >= retry.tries:
+    elif tries >= retry.tries:
         state, reason = DeliveryState.DEAD, f"{attempt.reason} at the last of {retry.tries} tries"
     elif attempt.reason == _LOST.reason:
         wait = pause(1, None, retry)  # the sink did nothing wrong, so it is not spared
     else:
-        wait = pause(len(attempts), retry_after, retry)
+        wait = pause(tries, retry_after, retry)
     next_at = None if wait is None else attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)
     changed = {"attempts": attempts, "state": state, "reason": reason, "next_at": next_at}
     return record.model_copy(update=changed), wait

@@ -58,3 +58,8 @@ def event_of(delivery: str) -> str:
 def subject_key(source: str, account: str | None, subject: str) -> str:
     """What order is kept for, as it stands in keys: short, and without the vendor's ids in it."""
     return _digest("subject", source, account, subject)
+
+
+def about_key(kind: str, identifier: str) -> str:
+    """What the events of one ``application`` or ``candidate`` are found by; the vendor's id can't be read from it."""
+    return _digest("about", kind, identifier)[:16]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router import codec
-from router.identity import delivery_id
+from router.identity import about_key, delivery_id
 from router.lanes import Lease
 from router.ledger import INTAKE, Ledger
 from router.project import project
@@ -99,4 +99,10 @@ def route_event(
         for sink, names in routes_to.items()
     ]
     body = event.model_dump_json().encode()
-    return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries)
+    return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))
+
+
+def _about(event: Event) -> list[str]:
+    application, candidate = event.application, event.candidate
+    found_by = [about_key("application", application.id)] if application else []
+    return [*found_by, about_key("candidate", candidate.id)] if candidate and candidate.id else found_by

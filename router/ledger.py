@@ -1,12 +1,14 @@
 """The ledger: everything that touches Redis, and the truth. All keys can be read here; only arq's are not ours.
 
+This is what changes it; what only looks is in `ledger_reading`, the form of keys in `ledger_keys`.
+
 Key (after ``ats:{pNN}:``)  type    what
 receipt:ID                  hash    record, body, waiting (facts in intake), events (ids). Its being there is how
                                     duplicates are seen: purge leaves ``gone`` while the vendor may still send again
 receipts                    zset    receipt ids by time of acceptance, ms
-event:ID                    hash    body (JSON), routes, receipt, open (deliveries that are not terminal), and a record
-                                    per delivery under d:SUFFIX, what a sink rendered of it under b:SUFFIX; purged with
-                                    its receipt
+event:ID                    hash    body (JSON), routes, receipt, open (deliveries that are not terminal), index (the
+                                    names of the indexes it is in), and a record per delivery under d:SUFFIX, what a
+                                    sink rendered of it under b:SUFFIX; purged with its receipt
 state:SUBJECT               string  the application state; ends a year after its last change
 lane:LANE                   zset    subjects by when to look next, ms
 heads:LANE                  hash    subject -> first item of its line
@@ -14,6 +16,13 @@ leases:LANE                 hash    subject -> fencing token of who works on it
 line:LANE:SUBJECT           list    what waits behind the head
 tokens                      string  the last fencing token
 counts                      hash    "SOURCE WHAT" -> how often
+seen                        hash    SOURCE -> when its last receipt was kept, ms
+events:SOURCE TYPE          zset    event ids by time of commit, ms; so are the other indexes. Purge trims them all
+about:HASH                  zset    event ids of one application or candidate
+deliveries:SINK STATE       zset    delivery ids by when they came into this state. What failed and waits for its next
+                                    attempt is in "pending" by its commit, and in "retrying" by its last attempt
+drift:SOURCE                zset    ids of receipts that are drift, by time of acceptance
+and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
 and ``ats:meta``            hash    schema_version, partitions
 
 LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a sink's item is a delivery id. NN is the
@@ -32,19 +41,38 @@ from redis.exceptions import RedisError
 from router import codec
 from router.connection import ServerProblem, check_version
 from router.identity import PARTITIONS, event_of, partition_in
+from router.ledger_keys import (
+    INTAKE,
+    LISTINGS,
+    RETRYING,
+    WORKERS,
+    about_index,
+    deliveries_index,
+    drift_index,
+    events_index,
+    field,
+    frozen_field,
+    key,
+    packed,
+    sink_lane,
+)
+from router.ledger_reading import LedgerReader, receipt_record
 from router.records import (
     ApplicationState,
     Backlog,
     Claim,
     DeliveryRecord,
+    DeliveryState,
     NewReceipt,
-    ReceiptRecord,
+    PutBack,
+    PutBackAnswer,
+    Replayed,
     Routed,
     Settled,
     StoredDelivery,
-    StoredEvent,
-    StoredReceipt,
 )
+
+__all__ = ["INTAKE", "Ledger", "sink_lane"]
 
 SCHEMA_VERSION = 1
 LEASE_SECONDS = 6.0
@@ -58,22 +86,13 @@ BATCH = 16
 """Items of one script call: 16 keep the server busy for about a millisecond, 64 for six."""
 
 _PURGE_PUT_OFF_SECONDS = 3600.0
-INTAKE = "intake"
 
 
-def sink_lane(sink: str) -> str:
-    return f"sink:{sink}"
-
-
-def _key(partition: int, name: str) -> str:
-    return f"ats:{{p{partition:02d}}}:{name}"
-
-
-class Ledger:
+class Ledger(LedgerReader):
     """One Redis or Valkey server, spoken to in batches."""
 
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
-        self._redis = redis
+        super().__init__(redis)
         self._state_life = state_life
         self._scripts = {name: redis.register_script(source) for name, source in _sources().items()}
 
@@ -106,22 +125,16 @@ class Ledger:
         Raises:
             RedisError: nothing is known of any of them; the vendor has to send again.
         """
-        keys = [_key(partition, name) for name in (f"lane:{INTAKE}", f"heads:{INTAKE}", "receipts", "counts")]
+        names = (f"lane:{INTAKE}", f"heads:{INTAKE}", "receipts", "counts", "seen")
+        keys = [key(partition, name) for name in names]
         args: list[str | bytes | int] = [len(receipts)]
         for receipt in receipts:
             record = receipt.record
-            packed = codec.pack(record.model_dump_json(exclude_defaults=True).encode())
-            keys.append(_key(partition, f"receipt:{receipt.id}"))
-            args += [
-                receipt.id,
-                packed,
-                codec.pack(receipt.body),
-                record.source,
-                record.disposition,
-                len(receipt.facts),
-            ]
+            keys += [key(partition, f"receipt:{receipt.id}"), key(partition, drift_index(record.source))]
+            args += [receipt.id, packed(record), codec.pack(receipt.body)]
+            args += [record.source, record.disposition, len(receipt.facts)]
             for subject, item in receipt.facts:
-                keys.append(_key(partition, f"line:{INTAKE}:{subject}"))
+                keys.append(key(partition, f"line:{INTAKE}:{subject}"))
                 args += [subject, item]
         answers = cast("list[int | RedisError]", await self._scripts["accept"](keys, args))
         return [answer if isinstance(answer, RedisError) else bool(answer) for answer in answers]
@@ -132,7 +145,7 @@ class Ledger:
         """Per partition: seconds until its first subject is due (negative: since when), None where none waits."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for partition in range(PARTITIONS):
-                pipe.zrange(_key(partition, f"lane:{lane}"), 0, 0, withscores=True)
+                pipe.zrange(key(partition, f"lane:{lane}"), 0, 0, withscores=True)
             pipe.time()
             *firsts, (seconds, microseconds) = await pipe.execute()
         now = seconds + microseconds / 1e6
@@ -142,7 +155,7 @@ class Ledger:
     async def claim(self, lane: str, partition: int, most: int) -> tuple[float | None, list[Claim]]:
         """Lease up to ``most`` due subjects; also seconds until the partition's next one is due, None: none waits."""
         deadline = time.monotonic() + LEASE_SECONDS
-        keys = [_key(partition, name) for name in (f"lane:{lane}", f"heads:{lane}", f"leases:{lane}", "tokens")]
+        keys = [key(partition, name) for name in (f"lane:{lane}", f"heads:{lane}", f"leases:{lane}", "tokens")]
         args = [most, round(LEASE_SECONDS * 1000), round(FURTHEST_SECONDS * 1000)]
         next_due, *rows = cast(list[Any], await self._scripts["claim"](keys, args))
         claims = [
@@ -154,7 +167,7 @@ class Ledger:
     async def renew(self, lane: str, partition: int, claims: Sequence[Claim]) -> tuple[float, list[bool]]:
         """Extend leases; the new deadline on the monotonic clock, and per claim whether it still holds."""
         deadline = time.monotonic() + LEASE_SECONDS
-        keys = [_key(partition, f"lane:{lane}"), _key(partition, f"leases:{lane}")]
+        keys = [key(partition, f"lane:{lane}"), key(partition, f"leases:{lane}")]
         args: list[str | bytes | int] = [round(LEASE_SECONDS * 1000)]
         for claim in claims:
             args += [claim.subject, claim.token]
@@ -162,7 +175,7 @@ class Ledger:
 
     async def load_states(self, partition: int, subjects: Iterable[str]) -> list[ApplicationState]:
         """The application states of some subjects; an empty one where nothing is known."""
-        blobs = await self._redis.mget([_key(partition, f"state:{subject}") for subject in subjects])
+        blobs = await self._redis.mget([key(partition, f"state:{subject}") for subject in subjects])
         return [
             ApplicationState.model_validate_json(codec.unpack(blob)) if blob is not None else ApplicationState()
             for blob in blobs
@@ -172,14 +185,15 @@ class Ledger:
         """What is known of some deliveries; None where there is no such delivery any more."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for delivery in deliveries:
-                fields = ["body", _field(delivery), _frozen_field(delivery)]
-                pipe.hmget(_key(partition, f"event:{event_of(delivery)}"), fields)
+                fields = ["body", field(delivery), frozen_field(delivery)]
+                pipe.hmget(key(partition, f"event:{event_of(delivery)}"), fields)
             rows = await pipe.execute()
         return [
             StoredDelivery(
                 codec.unpack(body),
                 DeliveryRecord.model_validate_json(codec.unpack(record)),
                 codec.unpack(frozen) if frozen else b"",
+                record,
             )
             if body and record
             else None
@@ -188,48 +202,72 @@ class Ledger:
 
     async def freeze(self, delivery: str, body: bytes) -> None:
         """Keep what a sink rendered, before the first attempt: every later one sends the same bytes."""
-        key = _key(partition_in(delivery), f"event:{event_of(delivery)}")
+        event = key(partition_in(delivery), f"event:{event_of(delivery)}")
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(key, mapping={_frozen_field(delivery): codec.pack(body)})
+            pipe.hset(event, mapping={frozen_field(delivery): codec.pack(body)})
             await pipe.execute()
 
     async def commit(self, partition: int, batch: Sequence[Routed]) -> list[int]:
         """Store what intake made of claimed facts. Per fact 0: lease lost, 1: done, 2: done and the next one is due."""
-        keys = [_key(partition, name) for name in (f"lane:{INTAKE}", f"heads:{INTAKE}", f"leases:{INTAKE}", "counts")]
+        keys = [key(partition, name) for name in (f"lane:{INTAKE}", f"heads:{INTAKE}", f"leases:{INTAKE}", "counts")]
         args: list[str | bytes | int] = [len(batch)]
         for routed in batch:
             subject = routed.claim.subject
             keys += [
-                _key(partition, name)
+                key(partition, name)
                 for name in (f"line:{INTAKE}:{subject}", f"state:{subject}", f"receipt:{routed.receipt}")
             ]
             state = codec.pack(routed.state.model_dump_json(exclude_defaults=True).encode())
             args += [subject, routed.claim.token, state, round(self._state_life * 1000), routed.source]
             args.append(len(routed.events))
             for event in routed.events:
-                keys.append(_key(partition, f"event:{event.id}"))
-                args += [event.id, event.type, codec.pack(event.body), "\n".join(event.routes), len(event.deliveries)]
+                indexes = [events_index(routed.source, event.type), *map(about_index, event.about)]
+                keys += [key(partition, name) for name in (f"event:{event.id}", *indexes)]
+                args += [event.id, event.type, codec.pack(event.body), "\n".join(event.routes), "\n".join(indexes)]
+                args += [len(indexes), len(event.deliveries)]
                 for delivery in event.deliveries:
-                    args += [delivery.id, _field(delivery.id), _packed(delivery.record), delivery.subject or ""]
+                    record = delivery.record
+                    keys.append(key(partition, deliveries_index(record.sink, record.state)))
+                    args += [delivery.id, field(delivery.id), packed(record), delivery.subject or ""]
                     if delivery.subject is not None:
-                        lane = sink_lane(delivery.record.sink)
+                        lane = sink_lane(record.sink)
                         keys += [
-                            _key(partition, name)
+                            key(partition, name)
                             for name in (f"lane:{lane}", f"heads:{lane}", f"line:{lane}:{delivery.subject}")
                         ]
         return cast(list[int], await self._scripts["commit"](keys, args))
 
     async def settle(self, lane: str, partition: int, batch: Sequence[Settled]) -> list[int]:
         """Store how claimed deliveries went. Per delivery 0: lease lost, 1: done, 2: done and the next one is due."""
-        keys = [_key(partition, f"{part}:{lane}") for part in ("lane", "heads", "leases")]
+        keys = [key(partition, f"{part}:{lane}") for part in ("lane", "heads", "leases")]
+        sink = lane.removeprefix(sink_lane(""))
+        keys += [key(partition, deliveries_index(sink, listing)) for listing in (DeliveryState.PENDING, RETRYING)]
         args: list[str | bytes | int] = [len(batch)]
         for settled in batch:
             subject = settled.claim.subject
-            keys.append(_key(partition, f"line:{lane}:{subject}"))
-            keys.append(_key(partition, f"event:{event_of(settled.delivery)}"))
+            keys.append(key(partition, f"line:{lane}:{subject}"))
+            keys.append(key(partition, f"event:{event_of(settled.delivery)}"))
+            keys.append(key(partition, deliveries_index(sink, settled.record.state)))
             wait = -1 if settled.wait is None else round(settled.wait * 1000)
-            args += [subject, settled.claim.token, _field(settled.delivery), _packed(settled.record), wait]
+            args += [
+                subject,
+                settled.claim.token,
+                settled.delivery,
+                field(settled.delivery),
+                packed(settled.record),
+                wait,
+            ]
         return cast(list[int], await self._scripts["settle"](keys, args))
+
+    async def backlog(self, lane: str) -> Backlog:
+        """What waits in a lane, over all partitions."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for partition in range(PARTITIONS):
+                pipe.zcard(key(partition, f"lane:{lane}"))
+                pipe.hlen(key(partition, f"leases:{lane}"))
+            sizes = await pipe.execute()
+        due = [-seconds for seconds in await self.due_in(lane) if seconds is not None]
+        return Backlog(sum(sizes[::2]), sum(sizes[1::2]), max([0.0, *due]))
 
     # --- keep house ---------------------------------------------------------------------------------------------
 
@@ -239,102 +277,75 @@ class Ledger:
         Returns how many were looked at; as long as it is ``most``, there may be more.
         """
         seconds, _ = await self._redis.time()
-        index = _key(partition, "receipts")
+        index = key(partition, "receipts")
         ids = await self._redis.zrangebyscore(index, "-inf", (seconds - older_than) * 1000, start=0, num=most)
         if not ids:
             return 0
+        names = [receipt.decode() for receipt in ids]
         async with self._redis.pipeline(transaction=False) as pipe:
-            for receipt in ids:
-                pipe.hget(_key(partition, f"receipt:{receipt.decode()}"), "events")
-            lists = await pipe.execute()
+            for receipt in names:
+                pipe.hmget(key(partition, f"receipt:{receipt}"), ["events", "record"])
+            rows = await pipe.execute()
+        indexes = await self._indexes_of([event for events, _ in rows for event in (events or b"").decode().split()])
         remember = max(0, round((DUPLICATES_KNOWN_SECONDS - older_than) * 1000))
         put_off = round((_PURGE_PUT_OFF_SECONDS - older_than) * 1000)  # that old it will be looked at again
-        for receipt, events in zip(ids, lists, strict=True):
-            keys = [index, _key(partition, f"receipt:{receipt.decode()}")]
-            keys += [_key(partition, f"event:{event}") for event in (events or b"").decode().split()]
-            args = [receipt, events or b"", remember, put_off]
+        for receipt, (events, record) in zip(names, rows, strict=True):
+            mine = (events or b"").decode().split()
+            entries = [entry for event in mine for entry in indexes[event]]
+            if record and (source := receipt_record(record).source):
+                entries.append((drift_index(source), receipt))
+            keys = [index, key(partition, f"receipt:{receipt}"), *(key(partition, f"event:{event}") for event in mine)]
+            keys += [key(partition, name) for name, _ in entries]
+            args = [receipt, events or b"", remember, put_off, len(mine), *(member for _, member in entries)]
             await self._scripts["purge"](keys, args)
         return len(ids)
 
-    async def backlog(self, lane: str) -> Backlog:
-        """What waits in a lane, over all partitions."""
+    async def _indexes_of(self, events: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """Per event the indexes that it and its deliveries may be in, and as what."""
+        entries = {}
+        for event, stored in (await self.read_events(events)).items():
+            entries[event] = [(name, event) for name in stored.indexes] if stored else []
+            for delivery, record in stored.deliveries.items() if stored else ():
+                entries[event] += [(deliveries_index(record.sink, listing), delivery) for listing in LISTINGS]
+        return entries
+
+    # --- mend ---------------------------------------------------------------------------------------------------
+
+    async def put_back(self, sink: str, partition: int, batch: Sequence[PutBack]) -> list[PutBackAnswer]:
+        """Let deliveries of one sink be tried again, each unless it changed since it was read."""
+        lane = sink_lane(sink)
+        keys = [key(partition, f"{part}:{lane}") for part in ("lane", "heads", "leases")]
+        keys.append(key(partition, deliveries_index(sink, DeliveryState.PENDING)))
+        args: list[str | bytes | int] = [len(batch)]
+        for item in batch:
+            keys.append(key(partition, f"line:{lane}:{item.subject}"))
+            keys.append(key(partition, f"event:{event_of(item.delivery)}"))
+            keys.append(key(partition, deliveries_index(sink, item.before.record.state)))
+            waits = int(not item.before.record.state.terminal)
+            args += [item.subject, item.delivery, field(item.delivery), item.before.packed, packed(item.record), waits]
+        return [PutBackAnswer(answer) for answer in cast(list[int], await self._scripts["put_back"](keys, args))]
+
+    async def replay(self, replayed: Replayed) -> bool:
+        """Take a receipt out of drift and append its facts to intake; False where another one was faster."""
+        receipt, before, record = replayed.receipt, replayed.before, replayed.record
+        partition = partition_in(receipt)
+        names = [f"lane:{INTAKE}", f"heads:{INTAKE}", "counts", f"receipt:{receipt}", drift_index(record.source)]
+        names += [f"line:{INTAKE}:{subject}" for subject, _ in replayed.facts]
+        args: list[str | bytes | int] = [receipt, before.packed, packed(record)]
+        args += [f"{record.source} replayed", len(replayed.facts)]
+        args += [part for fact in replayed.facts for part in fact]
+        return bool(await self._scripts["replay"]([key(partition, name) for name in names], args))
+
+    async def show_worker(self, worker: str) -> None:
+        """Say that a worker is there; who did not for a minute is forgotten."""
+        seconds, _ = await self._redis.time()
         async with self._redis.pipeline(transaction=False) as pipe:
-            for partition in range(PARTITIONS):
-                pipe.zcard(_key(partition, f"lane:{lane}"))
-                pipe.hlen(_key(partition, f"leases:{lane}"))
-            sizes = await pipe.execute()
-        due = [-seconds for seconds in await self.due_in(lane) if seconds is not None]
-        return Backlog(sum(sizes[::2]), sum(sizes[1::2]), max([0.0, *due]))
+            pipe.zadd(WORKERS, {worker: seconds * 1000})
+            pipe.zremrangebyscore(WORKERS, "-inf", (seconds - 60) * 1000)
+            await pipe.execute()
 
-    async def counts(self) -> dict[tuple[str, str], int]:
-        """How often what happened, by (source, what): dispositions, ``duplicate``, ``unchanged`` and event types."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for partition in range(PARTITIONS):
-                pipe.hgetall(_key(partition, "counts"))
-            answers = await pipe.execute()
-        totals: dict[tuple[str, str], int] = {}
-        for answer in answers:
-            for field, count in answer.items():
-                source, _, what = field.decode().rpartition(" ")
-                totals[source, what] = totals.get((source, what), 0) + int(count)
-        return totals
-
-    async def memory_used(self) -> float:
-        """The share of the server's memory limit that is used, 0 to 1; 0 where it has no limit."""
-        info: dict[str, Any] = await self._redis.info("memory")
-        limit = int(info.get("maxmemory", 0))
-        return int(info["used_memory"]) / limit if limit else 0.0
-
-    # --- read ---------------------------------------------------------------------------------------------------
-
-    async def read_receipt(self, receipt: str) -> StoredReceipt | None:
-        """A receipt with the ids of its events so far; None where it is unknown or already purged."""
-        fields = await self._hash(_key(partition_in(receipt), f"receipt:{receipt}"))
-        if b"record" not in fields:
-            return None
-        return StoredReceipt(
-            ReceiptRecord.model_validate_json(codec.unpack(fields[b"record"])),
-            codec.unpack(fields[b"body"]),
-            int(fields[b"waiting"]),
-            fields.get(b"events", b"").decode().split(),
-        )
-
-    async def read_event(self, event: str) -> StoredEvent | None:
-        """An event with its deliveries as they stand now; None where it is unknown or already purged."""
-        fields = await self._hash(_key(partition_in(event), f"event:{event}"))
-        if not fields:
-            return None
-        deliveries = {
-            f"dlv_{event[4:]}_{field[2:].decode()}": DeliveryRecord.model_validate_json(codec.unpack(record))
-            for field, record in fields.items()
-            if field.startswith(b"d:")
-        }
-        receipt = fields[b"receipt"].decode().rpartition(":")[2]
-        return StoredEvent(receipt, codec.unpack(fields[b"body"]), fields[b"routes"].decode().splitlines(), deliveries)
-
-    async def _hash(self, key: str) -> dict[bytes, bytes]:
-        return await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))
-
-    async def being_sent(self, lane: str, subject: str, delivery: str) -> bool:
-        """Whether a worker holds a lease on this very delivery."""
-        partition = partition_in(delivery)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hget(_key(partition, f"heads:{lane}"), subject)
-            pipe.hexists(_key(partition, f"leases:{lane}"), subject)
-            head, leased = await pipe.execute()
-        return bool(leased) and head == delivery.encode()
-
-
-def _field(delivery: str) -> str:
-    return f"d:{delivery.rpartition('_')[2]}"
-
-
-def _frozen_field(delivery: str) -> str:
-    return f"b:{delivery.rpartition('_')[2]}"
-
-
-def _packed(record: DeliveryRecord) -> bytes:
-    return codec.pack(record.model_dump_json(exclude_defaults=True).encode())
+    async def forget_worker(self, worker: str) -> None:
+        await self._redis.zrem(WORKERS, worker)
 
 
 @cache
@@ -343,7 +354,7 @@ def _sources() -> dict[str, str]:
     folder = resources.files("router") / "lua"
     prelude = (folder / "prelude.lua").read_text()
     sources = {}
-    for name in ("accept", "claim", "renew", "commit", "settle", "purge"):
+    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "replay"):
         flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
         sources[name] = f"{flags}\n{prelude}\n{body}"
     return sources

@@ -17,12 +17,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from handlers.base import Disposition, Handler, Normalised, Receipt, Rejected
-from router import codec
 from router.acceptor import Acceptor
-from router.assess import Marked, assess, dedupe_of, read_test_mark, waiting_facts
+from router.assess import Marked, assess, dedupe_of, intake_items, read_test_mark, waiting_facts
 from router.bell import Bell
 from router.health import Health
-from router.identity import receipt_id, subject_key
+from router.identity import receipt_id
 from router.ledger import Ledger
 from router.problems import problem
 from router.records import NewReceipt, ReceiptRecord
@@ -212,14 +211,7 @@ def new_receipt(source: Source, receipt: Receipt, normalised: Normalised, mark: 
         headers=tuple((name, value) for name, value in receipt.headers if name in handler.kept_headers),
         test=mark is not None,
     )
-    items = [
-        (
-            subject_key(source.name, normalised.account, waiting.fact.subject),
-            codec.pack(waiting.model_dump_json(exclude_defaults=True).encode()),
-        )
-        for waiting in facts
-    ]
-    return NewReceipt(identifier, record, receipt.body, items)
+    return NewReceipt(identifier, record, receipt.body, intake_items(facts))
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from pydantic import Field
 
@@ -88,6 +88,7 @@ class DeliveryRecord(Model):
     reason: str | None = Field(None, description="Why it is skipped or dead.")
     next_at: datetime | None = Field(None, description="When the next attempt is due, where one failed.")
     attempts: tuple[Attempt, ...] = ()
+    forgiven: int = Field(0, description="How many of the first attempts no longer count as tries: it was put back.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,14 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
+    """``about``: by what it is found, see `identity.about_key`."""
+
     id: str
     type: str
     body: bytes
     routes: Sequence[str]
     deliveries: Sequence[NewDelivery]
+    about: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,22 +176,76 @@ class StoredReceipt:
     body: bytes
     waiting: int
     events: Sequence[str]
+    packed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it lies in the ledger; ``deliveries`` by id."""
+    """An event as it lies in the ledger; ``deliveries`` by id, ``indexes`` by the names in their keys."""
 
     receipt: str
     body: bytes
     routes: Sequence[str]
     deliveries: Mapping[str, DeliveryRecord]
+    indexes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
-    """``event`` is its JSON; ``frozen`` what the sink rendered of it; empty where that is the event itself."""
+    """``event`` is its JSON; ``frozen`` what the sink rendered of it; empty where that is the event itself.
+
+    ``packed`` is the record byte for byte, to tell whether it changed meanwhile.
+    """
 
     event: bytes
     record: DeliveryRecord
     frozen: bytes
+    packed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of an index: an event, a delivery or a receipt, and when it came in, in unix seconds."""
+
+    id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDelivery:
+    """A delivery as lists need it; ``indexes`` are those of its event."""
+
+    id: str
+    at: float
+    record: DeliveryRecord
+    indexes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """A delivery to try again: as it was read, and as it shall be. ``subject`` is that of its line."""
+
+    delivery: str
+    subject: str
+    before: StoredDelivery
+    record: DeliveryRecord
+
+
+class PutBackAnswer(IntEnum):
+    """What came of it. `BEHIND`: another delivery of its application goes first; `SENDING`: it is on its way now."""
+
+    CHANGED = 0
+    BACK = 1
+    DUE = 2
+    BEHIND = 3
+    SENDING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A receipt that is no drift any more: as it was read, its record as it shall be, and its facts."""
+
+    receipt: str
+    before: StoredReceipt
+    record: ReceiptRecord
+    facts: Sequence[tuple[str, bytes]]

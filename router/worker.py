@@ -6,8 +6,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 from arq.cron import CronJob
+from redis.exceptions import RedisError
 
 from router.bell import chore, listen
 from router.delivery import Deliveries
@@ -25,6 +27,8 @@ GRACE_SECONDS = 10.0
 """What a running attempt gets to end in when the worker is told to stop."""
 
 OPEN_AGAIN_SECONDS = 10.0
+SHOW_SECONDS = 5.0
+"""So often a worker shows itself, for those who ask whether one is there."""
 
 _PURGE_CHUNK = 100
 
@@ -62,6 +66,7 @@ class Worker:
         working += [asyncio.create_task(self._work_sink(name, stop)) for name in self._sinks]
         listening = asyncio.create_task(listen(self._url, self._on_ring, self._chores()))
         stopped = asyncio.create_task(stop.wait())
+        showing = asyncio.create_task(self._show())
         log.info("working", extra={"lanes": [loop.lane for loop in loops]})
         try:
             done, _ = await asyncio.wait([stopped, listening, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -71,9 +76,9 @@ class Worker:
             for loop in loops:
                 loop.stop()
             await asyncio.wait(working, timeout=GRACE_SECONDS)
-            for task in [listening, stopped, *working]:
+            for task in [listening, stopped, showing, *working]:
                 task.cancel()
-            await asyncio.gather(listening, stopped, *working, return_exceptions=True)
+            await asyncio.gather(listening, stopped, showing, *working, return_exceptions=True)
 
     async def _work_sink(self, name: str, stop: asyncio.Event) -> None:
         """A sink that can't work as it is set up keeps its deliveries waiting, and the others going."""
@@ -88,6 +93,17 @@ class Worker:
                     await _wait(stop, OPEN_AGAIN_SECONDS)
         finally:
             await sink.close()
+
+    async def _show(self) -> None:
+        worker = uuid4().hex
+        try:
+            while True:
+                with suppress(RedisError, OSError):
+                    await self._ledger.show_worker(worker)
+                await asyncio.sleep(SHOW_SECONDS)
+        finally:
+            with suppress(RedisError, OSError):
+                await self._ledger.forget_worker(worker)
 
     def _on_ring(self, partitions: Sequence[int]) -> None:
         self._intake.wake(partitions)

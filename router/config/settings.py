@@ -19,12 +19,21 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def _public_url(value: object) -> object:
+    if isinstance(value, str) and not value.startswith(("https://", "http://")):
+        raise PydanticCustomError("public_url", "a public URL begins with https://, as in https://hooks.example.com")
+    return value
+
+
 class Server(_Settings):
     """Where the router listens."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=1, le=65535)
     max_body: Bytes = Field(1024**2, ge=1024, le=64 * 1024**2, description="Larger webhooks are refused.")
+    public_url: Annotated[str | None, BeforeValidator(_public_url)] = Field(
+        None, description="The address under which vendors reach the router, to be shown to people."
+    )
 
 
 def _redis_url(value: object) -> object:

@@ -1,14 +1,16 @@
 #!lua flags=allow-oom
 -- How a batch of deliveries of one sink went.
--- KEYS lane heads leases, then per delivery: line, event
--- ARGV how many, then per delivery: subject, token, field, record, ms until the next attempt (-1: there is none)
+-- KEYS lane heads leases, listings of what is pending and of what is retrying, then per delivery: line, event, listing
+--      of its new state
+-- ARGV how many, then per delivery: subject, token, id, field, record, ms until the next attempt (-1: there is
+--      none)
 -- Returns per delivery 0 (the lease was lost: nothing done), 1 (done), 2 (done, and the next of the line is due).
-local lane, heads, leases = key(), key(), key()
+local lane, heads, leases, pending, retrying = key(), key(), key(), key(), key()
 local now = now_ms()
 local answers = {}
 for i = 1, tonumber(arg()) do
-  local line, event = key(), key()
-  local subject, token, field, record, wait = arg(), arg(), arg(), arg(), tonumber(arg())
+  local line, event, listing = key(), key(), key()
+  local subject, token, delivery, field, record, wait = arg(), arg(), arg(), arg(), arg(), tonumber(arg())
   if redis.call('HGET', leases, subject) ~= token then
     answers[i] = 0
   else
@@ -17,9 +19,15 @@ for i = 1, tonumber(arg()) do
     redis.call('HDEL', leases, subject)
     if wait >= 0 then
       redis.call('ZADD', lane, num(now + wait), subject)
+      if known then redis.call('ZADD', retrying, num(now), delivery) end
       answers[i] = 1
     else
-      if known then redis.call('HINCRBY', event, 'open', -1) end
+      redis.call('ZREM', pending, delivery)
+      redis.call('ZREM', retrying, delivery)
+      if known then
+        redis.call('HINCRBY', event, 'open', -1)
+        redis.call('ZADD', listing, num(now), delivery)
+      end
       answers[i] = advance(lane, heads, line, subject, now) and 2 or 1
     end
   end

@@ -470,13 +470,13 @@ async def test_a_purge_goes_in_steps(ledger: Ledger) -> None:
     assert [await ledger.purge(PARTITION, older_than=-1, most=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
-async def test_when_all_is_done_and_purged_only_states_and_counts_are_left(ledger: Ledger, redis: Redis) -> None:
+async def test_when_all_is_done_and_purged_only_states_counts_and_dates_are_left(ledger: Ledger, redis: Redis) -> None:
     await worked_off(ledger, "1", "slack")
     await ledger.settle(LANE, PARTITION, [settled(await claim_one(ledger, LANE), None)])
     await ledger.purge(PARTITION, older_than=11 * DAY)
     await redis.zadd(key("receipts"), {receipt_id(SOURCE, None, "1"): 0})
     await ledger.purge(PARTITION, older_than=11 * DAY)
-    assert await names(redis) == {b"state", b"counts", b"tokens"}
+    assert await names(redis) == {b"state", b"counts", b"seen", b"tokens"}
 
 
 # --- a server that is full or away --------------------------------------------------------------------------------

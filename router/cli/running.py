@@ -1,0 +1,183 @@
+"""Commands that run the router, or something against it: up, serve, work, demo, send."""
+
+import asyncio
+import errno
+import socket
+import sys
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from handlers.base import Sample
+from router import demo, supervisor
+from router.cli.shared import (
+    CONFIG,
+    ConfigOption,
+    DataDirOption,
+    HostOption,
+    PortOption,
+    app,
+    configured,
+    fail,
+    misuse,
+    told,
+)
+from router.client import Client, NoAnswer, checked_url
+from router.connection import ServerProblem
+from router.embedded import EmbeddedServer
+from router.logs import log_as_json
+from router.run import data_dir_of, open_ledger, serve, sources_of, url_of, work
+from router.schema import EventType, Outcome
+from router.sending import send_sample
+from router.story import events_of
+
+_PATIENCE_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.1
+
+
+class SampleStory(StrEnum):
+    """What `send` can tell."""
+
+    APPLIED = "applied"
+    MOVED = "moved"
+    DECLINED = "declined"
+    HIRED = "hired"
+
+
+_SAMPLE_EVENTS = {
+    SampleStory.APPLIED: (EventType.APPLICATION_CREATED, Outcome.PENDING),
+    SampleStory.MOVED: (EventType.STAGE_CHANGED, Outcome.PENDING),
+    SampleStory.DECLINED: (EventType.OUTCOME_CHANGED, Outcome.DECLINED),
+    SampleStory.HIRED: (EventType.OUTCOME_CHANGED, Outcome.HIRED),
+}
+
+
+@app.command()
+def up(
+    config: ConfigOption = CONFIG, data_dir: DataDirOption = None, host: HostOption = None, port: PortOption = None
+) -> None:
+    """Run everything on this machine: the receiver, a worker, and the embedded server unless redis.url is set.
+
+    What dies is started again. Stop it with Ctrl-C: running deliveries get some seconds to end.
+    """
+    settings = configured(config, data_dir, host, port)
+    log_as_json()
+    supervisor.exit_with_parent()
+    _port_must_be_free(settings.server.host, settings.server.port)
+    command = [sys.executable, "-P", "-m", "router.cli"]  # -P: not the modules of the directory that we happen to be in
+    options = ["--config", str(config)] + (["--data-dir", str(data_dir)] if data_dir else [])
+    listen = (["--host", host] if host else []) + (["--port", str(port)] if port else [])
+    children = [
+        supervisor.Child("receiver", [*command, "serve", *options, *listen]),
+        supervisor.Child("worker", [*command, "work", *options]),
+    ]
+    embedded = data_dir_of(settings)
+    server = EmbeddedServer(embedded, settings.redis.max_memory) if embedded else None
+    with told():
+        raise typer.Exit(supervisor.run(children, server))
+
+
+@app.command("serve")
+def serve_command(
+    config: ConfigOption = CONFIG, data_dir: DataDirOption = None, host: HostOption = None, port: PortOption = None
+) -> None:
+    """Run one receiver: it takes webhooks and keeps them. Run as many as you like."""
+    settings = configured(config, data_dir, host, port)
+    log_as_json()
+    supervisor.exit_with_parent()
+    with told():
+        asyncio.run(serve(settings, url_of(settings)))
+
+
+@app.command("work")
+def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) -> None:
+    """Run one worker: it routes and delivers what receivers took. Run as many as you like."""
+    settings = configured(config, data_dir)
+    log_as_json()
+    supervisor.exit_with_parent()
+    with told():
+        asyncio.run(work(settings, url_of(settings)))
+
+
+@app.command("demo")
+def demo_command() -> None:
+    """See it work, in a minute, without an account: real processes, signed webhooks, an endpoint that goes away."""
+    raise typer.Exit(asyncio.run(demo.run(Console(highlight=False, soft_wrap=True))))
+
+
+@app.command()
+def send(
+    source: Annotated[str, typer.Argument(help="The name of a source in the configuration.")],
+    story: Annotated[SampleStory, typer.Option("--story", help="What the sample tells.")] = SampleStory.APPLIED,
+    deliver: Annotated[bool, typer.Option("--deliver", help="Send it to the real sinks, too.")] = False,
+    url: Annotated[str | None, typer.Option(help="The router's address, if it is not the one in the file.")] = None,
+    config: ConfigOption = CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Post a signed sample to the running router, as the ATS would; it is marked as a test everywhere.
+
+    Without --deliver you see what the routes would do, and no sink gets anything.
+    """
+    settings = configured(config, data_dir)
+    sources = sources_of(settings)
+    if source not in sources:
+        misuse(f"there is no source {source!r} in {config}; known are: {', '.join(sources)}")
+    event_type, outcome = _SAMPLE_EVENTS[story]
+    now = datetime.now(UTC)
+    step = Sample(event_type, f"{now:%H%M%S%f}", "Test Candidate", "Test Job", now, "Phone Screen", outcome)
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    try:
+        base = checked_url(url or f"http://{host}:{settings.server.port}")
+    except ValueError as error:
+        misuse(f"--url: {error}")
+    there = f" --config {config}" + (f" --data-dir {data_dir}" if data_dir else "")
+
+    async def post() -> None:
+        async with Client() as client:
+            sent = await send_sample(
+                client, f"{base.rstrip('/')}/webhooks/{source}", sources[source].handler, step, deliver=deliver
+            )
+        if not sent.accepted:
+            fail(f"the router answered {sent.status}: {sent.words}")
+        if sent.receipt is None:
+            fail(f"what answers at {base} is no router: it kept nothing")
+        typer.echo(f"The router answered {sent.status}: {sent.words}, kept as {sent.receipt}.")
+        try:
+            async with open_ledger(settings, url_of(settings), wait=False) as ledger:
+                events = await events_of(ledger, sent.receipt, within=_PATIENCE_SECONDS)
+        except ServerProblem:
+            if url is None:
+                raise
+            return  # a router elsewhere: its ledger can't be read from here
+        for identifier in events:
+            typer.echo(f"See what came of it: ats-router show {identifier}{there}")
+        if not events:
+            fail(f"no worker has routed it in {_PATIENCE_SECONDS:.0f} seconds: does one run?")
+
+    try:
+        with told():
+            asyncio.run(post())
+    except NoAnswer as none:
+        fail(f"nothing answers at {base} ({none.reason}): is `ats-router up` running there?")
+
+
+def _port_must_be_free(host: str, port: int) -> None:
+    """Said at once and once, instead of by a receiver that is started again and again."""
+    give_up = time.monotonic() + _PATIENCE_SECONDS  # the receiver of an `up` that was killed is just ending
+    while True:
+        try:
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+            with socket.create_server((host, port), family=family):
+                return
+        except OSError as error:
+            if time.monotonic() > give_up or error.errno != errno.EADDRINUSE:
+                reason = (error.strerror or "unknown error").lower()
+                fail(
+                    f"can't listen on {host} port {port} ({reason}): stop what does, or choose another with --port or"
+                    " server.port"
+                )
+        time.sleep(_LOOK_AGAIN_SECONDS)

@@ -1,0 +1,244 @@
+"""Commands that look: status, sources, events, deliveries, show."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from router.cli.shared import (
+    CONFIG,
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    LimitOption,
+    app,
+    configured,
+    console,
+    days,
+    fail,
+    known_name,
+    misuse,
+    on_ledger,
+    print_json,
+    wide,
+)
+from router.ledger import Ledger
+from router.ledger_keys import LISTINGS
+from router.lists import (
+    DeliveryRow,
+    EventRow,
+    Filter,
+    Found,
+    follow,
+    newest_deliveries,
+    newest_events,
+    scan_deliveries,
+)
+from router.overview import read_overview, read_sources
+from router.schema import EventType
+from router.story import Story, print_story, read_story
+from router.tables import print_deliveries, print_events, print_overview, print_sources
+from router.units import Seconds
+from router.wording import did_you_mean, listed
+
+SourceOption = Annotated[str | None, typer.Option(help="Only of this source.")]
+TypeOption = Annotated[str | None, typer.Option("--type", help="Only this type of event, such as StageChanged.")]
+ApplicationOption = Annotated[str | None, typer.Option(help="Only of this application: its id in the ATS.")]
+CandidateOption = Annotated[str | None, typer.Option(help="Only of this candidate: the id in the ATS.")]
+SinceOption = Annotated[str | None, typer.Option(help="Not older: 2h, 3d, or a time as 2026-11-20T12:00, in UTC.")]
+UntilOption = Annotated[str | None, typer.Option(help="Not newer; as --since.")]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on, and show what is new until Ctrl-C.")]
+
+
+@app.command()
+def status(config: ConfigOption = CONFIG, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Say on one screen how it goes: every source, every sink, the server, and whether anybody works."""
+    settings = configured(config, data_dir)
+    overview = on_ledger(settings, lambda ledger: read_overview(ledger, settings))
+    if as_json:
+        print_json(overview.model_dump(mode="json"))
+    else:
+        print_overview(overview, wide)
+
+
+@app.command()
+def sources(config: ConfigOption = CONFIG, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Say for each source which URL to register in the ATS and where, and what came from it."""
+    settings = configured(config, data_dir)
+    rows = on_ledger(settings, lambda ledger: read_sources(ledger, settings))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    else:
+        print_sources(rows, wide)
+
+
+@app.command()
+def events(
+    source: SourceOption = None,
+    event_type: TypeOption = None,
+    application: ApplicationOption = None,
+    candidate: CandidateOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 50,
+    following: FollowOption = False,
+    config: ConfigOption = CONFIG,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List events, the newest first, with what became of their deliveries."""
+    settings = configured(config, data_dir)
+    wanted = Filter(
+        limit=limit,
+        source=known_name("source", source, settings.sources),
+        type=_type(event_type),
+        application=application,
+        candidate=candidate,
+        since=_moment("--since", since),
+        until=_moment("--until", until),
+    )
+
+    async def go_on(ledger: Ledger) -> None:
+        async for row in follow(ledger, wanted, lambda now: newest_events(ledger, now)):
+            _print_followed(row, as_json)
+
+    if following:
+        with suppress(KeyboardInterrupt):
+            on_ledger(settings, go_on)
+        return
+    rows = on_ledger(settings, lambda ledger: newest_events(ledger, wanted))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    elif rows:
+        print_events(rows, wide)
+    else:
+        console.print("no event fits" if _is_filtered(wanted) else _NOTHING_YET)
+
+
+@app.command()
+def deliveries(
+    sink: Annotated[str | None, typer.Option(help="Only to this sink.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only what is {listed(LISTINGS)}.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only what has this text in its last reason.")] = None,
+    source: SourceOption = None,
+    event_type: TypeOption = None,
+    application: ApplicationOption = None,
+    candidate: CandidateOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 50,
+    following: FollowOption = False,
+    config: ConfigOption = CONFIG,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List deliveries, first those to which something happened last."""
+    settings = configured(config, data_dir)
+    wanted = Filter(
+        limit=limit,
+        sink=known_name("sink", sink, settings.sinks),
+        state=known_name("state", state, LISTINGS),
+        reason=reason,
+        source=known_name("source", source, settings.sources),
+        type=_type(event_type),
+        application=application,
+        candidate=candidate,
+        since=_moment("--since", since),
+        until=_moment("--until", until),
+    )
+
+    async def go_on(ledger: Ledger) -> None:
+        async def look(now: Filter) -> Sequence[DeliveryRow]:
+            return (await scan_deliveries(ledger, now, settings.sinks)).rows
+
+        async for row in follow(ledger, wanted, look):
+            _print_followed(row, as_json)
+
+    if following:
+        with suppress(KeyboardInterrupt):
+            on_ledger(settings, go_on)
+        return
+    found = on_ledger(settings, lambda ledger: newest_deliveries(ledger, wanted, settings.sinks))
+    _print_found(found, wanted, as_json)
+
+
+@app.command()
+def show(
+    event_id: Annotated[str, typer.Argument(help="The id of an event, or of one of its deliveries.")],
+    config: ConfigOption = CONFIG,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the whole story of one event: where it came from, which routes it matched, every attempt to deliver it."""
+    settings = configured(config, data_dir)
+
+    async def read(ledger: Ledger) -> Story | None:
+        try:
+            return await read_story(ledger, event_id)
+        except ValueError:
+            misuse(f"{event_id!r} is no id of an event: they begin with evt_, as `events` and the sinks show them")
+
+    story = on_ledger(settings, read)
+    if story is None:
+        fail(f"there is no event {event_id}: the id is wrong, or it is older than {days(settings)} days")
+    if as_json:
+        print_json(story.model_dump(mode="json"))
+    else:
+        print_story(story, settings.routes, console)
+
+
+_NOTHING_YET = "no event yet: `ats-router sources` says what to register in the ATS, `ats-router send` posts a sample"
+
+
+def _print_found(found: Found, wanted: Filter, as_json: bool) -> None:
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in found.rows])
+    elif found.rows:
+        print_deliveries(found.rows, wide)
+    else:
+        console.print(
+            "no delivery fits" if _is_filtered(wanted) else "no delivery yet: `ats-router events` lists events"
+        )
+    if found.looked_at:
+        typer.echo(f"looked at the newest {found.looked_at:,}; for older ones narrow it with --until", err=True)
+
+
+def _print_followed(row: EventRow | DeliveryRow, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(row.model_dump(mode="json")))
+    elif isinstance(row, EventRow):
+        print_events([row], wide, heading=False)
+    else:
+        print_deliveries([row], wide, heading=False)
+
+
+def _is_filtered(wanted: Filter) -> bool:
+    return wanted != Filter(limit=wanted.limit)
+
+
+def _type(written: str | None) -> EventType | None:
+    if written is None:
+        return None
+    by_lower = {event_type.lower(): event_type for event_type in EventType}
+    if written.lower() not in by_lower:
+        misuse(f"there is no type {written!r}{did_you_mean(written, EventType) or f'; known are: {listed(EventType)}'}")
+    return by_lower[written.lower()]
+
+
+def _moment(option: str, written: str | None) -> float | None:
+    """A time, or how long ago."""
+    if written is None:
+        return None
+    try:
+        return datetime.now(UTC).timestamp() - TypeAdapter(Seconds).validate_python(written)
+    except ValidationError:
+        pass
+    try:
+        moment = datetime.fromisoformat(written)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        misuse(f"{option} {written!r} is no time: write how long ago, as in 2h or 3d, or 2026-11-20T12:00 for UTC")

@@ -1,0 +1,48 @@
+"""How the ledger's keys and fields are written; what is under them stands at the head of `ledger`."""
+
+from router import codec
+from router.records import DeliveryRecord, DeliveryState, ReceiptRecord
+
+INTAKE = "intake"
+WORKERS = "ats:workers"
+RETRYING = "retrying"
+"""Where pending deliveries that failed before are listed, beside the states."""
+
+LISTINGS = (*(state.value for state in DeliveryState if state is not DeliveryState.SENDING), RETRYING)
+"""By what the deliveries of a sink are listed."""
+
+
+def sink_lane(sink: str) -> str:
+    return f"sink:{sink}"
+
+
+def key(partition: int, name: str) -> str:
+    return f"ats:{{p{partition:02d}}}:{name}"
+
+
+def events_index(source: str, event_type: str) -> str:
+    return f"events:{source} {event_type}"
+
+
+def about_index(about: str) -> str:
+    return f"about:{about}"
+
+
+def deliveries_index(sink: str, listing: str) -> str:
+    return f"deliveries:{sink} {listing}"
+
+
+def drift_index(source: str) -> str:
+    return f"drift:{source}"
+
+
+def field(delivery: str) -> str:
+    return f"d:{delivery.rpartition('_')[2]}"
+
+
+def frozen_field(delivery: str) -> str:
+    return f"b:{delivery.rpartition('_')[2]}"
+
+
+def packed(record: DeliveryRecord | ReceiptRecord) -> bytes:
+    return codec.pack(record.model_dump_json(exclude_defaults=True).encode())

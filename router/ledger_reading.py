@@ -1,0 +1,186 @@
+"""What only looks into the ledger: single things by their ids, and lists by the indexes."""
+
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from router import codec
+from router.identity import PARTITIONS, event_of, partition_in
+from router.ledger_keys import WORKERS, field, key
+from router.records import (
+    DeliveryRecord,
+    Listed,
+    ListedDelivery,
+    ReceiptRecord,
+    StoredEvent,
+    StoredReceipt,
+)
+
+_CHUNK = 1000
+"""Commands of one pipeline."""
+
+
+def receipt_record(packed: bytes) -> ReceiptRecord:
+    return ReceiptRecord.model_validate_json(codec.unpack(packed))
+
+
+def _delivery_record(packed: bytes) -> DeliveryRecord:
+    return DeliveryRecord.model_validate_json(codec.unpack(packed))
+
+
+class LedgerReader:
+    """The reading half of the ledger."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    # --- by id --------------------------------------------------------------------------------------------------
+
+    async def read_receipt(self, receipt: str) -> StoredReceipt | None:
+        """A receipt with the ids of its events so far; None where it is unknown or already purged."""
+        fields = await self._hash(key(partition_in(receipt), f"receipt:{receipt}"))
+        if b"record" not in fields:
+            return None
+        return StoredReceipt(
+            receipt_record(fields[b"record"]),
+            codec.unpack(fields[b"body"]),
+            int(fields[b"waiting"]),
+            fields.get(b"events", b"").decode().split(),
+            fields[b"record"],
+        )
+
+    async def read_receipt_records(self, receipts: Sequence[str]) -> list[ReceiptRecord | None]:
+        """The records without the bodies; None where one is unknown or already purged."""
+        rows = await self._each("hget", [(key(partition_in(one), f"receipt:{one}"), "record") for one in receipts])
+        return [receipt_record(row) if row else None for row in rows]
+
+    async def read_event(self, event: str) -> StoredEvent | None:
+        """An event with its deliveries as they stand now; None where it is unknown or already purged."""
+        return (await self.read_events([event]))[event]
+
+    async def read_events(self, events: Iterable[str]) -> dict[str, StoredEvent | None]:
+        """Several events by their ids, as `read_event` reads one."""
+        ids = list(dict.fromkeys(events))
+        rows = await self._each("hgetall", [(key(partition_in(event), f"event:{event}"),) for event in ids])
+        return {event: _stored_event(event, row) if row else None for event, row in zip(ids, rows, strict=True)}
+
+    async def being_sent(self, lane: str, subject: str, delivery: str) -> bool:
+        """Whether a worker holds a lease on this very delivery."""
+        partition = partition_in(delivery)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hget(key(partition, f"heads:{lane}"), subject)
+            pipe.hexists(key(partition, f"leases:{lane}"), subject)
+            head, leased = await pipe.execute()
+        return bool(leased) and head == delivery.encode()
+
+    # --- by index -----------------------------------------------------------------------------------------------
+
+    async def listed(
+        self, indexes: Iterable[str], most: int, *, since: float | None = None, until: float | None = None
+    ) -> list[Listed]:
+        """The newest entries of these indexes, over all partitions, newest first; each id once, by its newest entry.
+
+        ``since`` and ``until`` are in unix seconds, both included.
+        """
+        last = "+inf" if until is None else f"{until * 1000:.0f}"
+        first = "-inf" if since is None else f"{since * 1000:.0f}"
+        ranges = [(key(partition, name), last, first) for name in indexes for partition in range(PARTITIONS)]
+        options = {"desc": True, "byscore": True, "offset": 0, "num": most, "withscores": True}
+        newest: dict[bytes, float] = {}
+        for row in await self._each("zrange", ranges, **options):
+            for identifier, score in row:
+                newest[identifier] = max(score, newest.get(identifier, 0.0))
+        entries = heapq.nlargest(most, newest.items(), key=lambda entry: (entry[1], entry[0]))
+        return [Listed(identifier.decode(), score / 1000) for identifier, score in entries]
+
+    async def oldest(self, index: str) -> float | None:
+        """When the oldest entry of an index came in, in unix seconds; None where it is empty."""
+        rows = await self._each("zrange", [(name, 0, 0) for name in _everywhere(index)], withscores=True)
+        scores = [score / 1000 for row in rows for _, score in row]
+        return min(scores, default=None)
+
+    async def how_many(self, index: str) -> int:
+        return sum(await self._each("zcard", [(name,) for name in _everywhere(index)]))
+
+    async def read_listed(
+        self, entries: Sequence[Listed], fits: Callable[[Sequence[str]], bool] = lambda _indexes: True
+    ) -> list[ListedDelivery]:
+        """The deliveries of some entries whose events' indexes fit, without those that were purged meanwhile."""
+        rows = await self._each(
+            "hmget",
+            [(key(partition_in(one.id), f"event:{event_of(one.id)}"), [field(one.id), "index"]) for one in entries],
+        )
+        return [
+            ListedDelivery(entry.id, entry.at, _delivery_record(record), indexes)
+            for entry, (record, index) in zip(entries, rows, strict=True)
+            if record and fits(indexes := (index or b"").decode().splitlines())
+        ]
+
+    # --- as a whole ---------------------------------------------------------------------------------------------
+
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """How often what happened, by (source, what): dispositions, ``duplicate``, ``unchanged`` and event types."""
+        totals: dict[tuple[str, str], int] = {}
+        for answer in await self._each("hgetall", [(name,) for name in _everywhere("counts")]):
+            for pair, count in answer.items():
+                source, _, what = pair.decode().rpartition(" ")
+                totals[source, what] = totals.get((source, what), 0) + int(count)
+        return totals
+
+    async def last_seen(self) -> dict[str, float]:
+        """When the last receipt of each source was kept, in unix seconds."""
+        seen: dict[str, float] = {}
+        for answer in await self._each("hgetall", [(name,) for name in _everywhere("seen")]):
+            for source, at in answer.items():
+                seen[source.decode()] = max(int(at) / 1000, seen.get(source.decode(), 0.0))
+        return seen
+
+    async def time(self) -> float:
+        """The server's, in unix seconds."""
+        seconds, microseconds = await self._redis.time()
+        return float(seconds + microseconds / 1e6)
+
+    async def workers(self, *, within: float) -> int:
+        """How many workers showed themselves in the last seconds."""
+        seconds, _ = await self._redis.time()
+        return int(await self._redis.zcount(WORKERS, (seconds - within) * 1000, "+inf"))
+
+    async def memory(self) -> tuple[int, int]:
+        """The bytes that the server uses, and its limit; 0 where it has none."""
+        info: dict[str, Any] = await self._redis.info("memory")
+        return int(info["used_memory"]), int(info.get("maxmemory", 0))
+
+    async def memory_used(self) -> float:
+        """The share of the server's memory limit that is used, 0 to 1; 0 where it has no limit."""
+        used, limit = await self.memory()
+        return used / limit if limit else 0.0
+
+    async def _each(self, command: str, arguments: Sequence[tuple[Any, ...]], **options: Any) -> list[Any]:
+        """The answers to one command with different arguments, a pipeline at a time."""
+        answers: list[Any] = []
+        for i in range(0, len(arguments), _CHUNK):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for some in arguments[i : i + _CHUNK]:
+                    getattr(pipe, command)(*some, **options)
+                answers += await pipe.execute()
+        return answers
+
+    async def _hash(self, name: str) -> dict[bytes, bytes]:
+        return await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(name))
+
+
+def _stored_event(event: str, fields: dict[bytes, bytes]) -> StoredEvent:
+    deliveries = {
+        f"dlv_{event[4:]}_{name[2:].decode()}": _delivery_record(record)
+        for name, record in fields.items()
+        if name.startswith(b"d:")
+    }
+    receipt = fields[b"receipt"].decode().rpartition(":")[2]
+    routes, indexes = (fields.get(name, b"").decode().splitlines() for name in (b"routes", b"index"))
+    return StoredEvent(receipt, codec.unpack(fields[b"body"]), routes, deliveries, indexes)
+
+
+def _everywhere(name: str) -> list[str]:
+    return [key(partition, name) for partition in range(PARTITIONS)]

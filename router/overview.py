@@ -1,0 +1,133 @@
+"""How it goes, at a glance: every source, every sink, the server and who works."""
+
+from datetime import UTC, datetime
+
+from handlers.base import Disposition
+from router.config import Config
+from router.ledger import INTAKE, Ledger
+from router.ledger_keys import RETRYING, deliveries_index, drift_index
+from router.lists import last_reason
+from router.records import DeliveryState
+from router.run import sources_of
+from router.schema import EventType, Model
+from sinks.base import Result
+
+WORKER_SILENT_SECONDS = 15.0
+_FAILED_LOOKED_AT = 200
+_TYPES = frozenset(EventType)
+
+
+class SourceOverview(Model):
+    """``drift`` is what is kept as drift now, what is ``verified`` was kept; counts are of all time."""
+
+    name: str
+    vendor: str
+    enabled: bool
+    url: str
+    registration: str
+    last_receipt: datetime | None
+    verified: int
+    events: int
+    ignored: int
+    drift: int
+    duplicates: int
+    unchanged: int
+
+
+class SinkOverview(Model):
+    """``failing_since`` and ``failing_why``: set while the last attempt that ended failed."""
+
+    name: str
+    type: str
+    waiting: int
+    retrying: int
+    oldest_waiting: datetime | None
+    failing_since: datetime | None
+    failing_why: str | None
+    dead: int
+
+
+class Overview(Model):
+    """``memory_limit`` is 0 where the server has none."""
+
+    at: datetime
+    workers: int
+    to_be_routed: int
+    memory_used: int
+    memory_limit: int
+    sources: list[SourceOverview]
+    sinks: list[SinkOverview]
+
+
+async def read_overview(ledger: Ledger, config: Config) -> Overview:
+    used, limit = await ledger.memory()
+    return Overview(
+        at=_moment(await ledger.time()),
+        workers=await ledger.workers(within=WORKER_SILENT_SECONDS),
+        to_be_routed=(await ledger.backlog(INTAKE)).subjects,
+        memory_used=used,
+        memory_limit=limit,
+        sources=await read_sources(ledger, config),
+        sinks=[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],
+    )
+
+
+async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
+    counts, seen = await ledger.counts(), await ledger.last_seen()
+    base = config.server.public_url or "https://YOUR-HOST"
+    rows = []
+    for name, source in sources_of(config).items():
+        mine = {what: count for (of, what), count in counts.items() if of == name}
+        rows.append(
+            SourceOverview(
+                name=name,
+                vendor=source.handler.vendor,
+                enabled=source.enabled,
+                url=f"{base.rstrip('/')}/webhooks/{name}",
+                registration=source.handler.registration,
+                last_receipt=_moment(seen[name]) if name in seen else None,
+                verified=sum(mine.get(disposition, 0) for disposition in Disposition),
+                events=sum(count for what, count in mine.items() if what in _TYPES),
+                ignored=mine.get(Disposition.IGNORED, 0),
+                drift=await ledger.how_many(drift_index(name)),
+                duplicates=mine.get("duplicate", 0),
+                unchanged=mine.get("unchanged", 0),
+            )
+        )
+    return rows
+
+
+async def _sink(ledger: Ledger, name: str, sink_type: str) -> SinkOverview:
+    oldest = await ledger.oldest(deliveries_index(name, DeliveryState.PENDING))
+    since, why = await _failing(ledger, name)
+    return SinkOverview(
+        name=name,
+        type=sink_type,
+        waiting=await ledger.how_many(deliveries_index(name, DeliveryState.PENDING)),
+        retrying=await ledger.how_many(deliveries_index(name, RETRYING)),
+        oldest_waiting=None if oldest is None else _moment(oldest),
+        failing_since=since,
+        failing_why=why,
+        dead=await ledger.how_many(deliveries_index(name, DeliveryState.DEAD)),
+    )
+
+
+async def _failing(ledger: Ledger, sink: str) -> tuple[datetime | None, str | None]:
+    """Since when and why a sink fails, from its newest failed attempts after the last one that succeeded."""
+    delivered = await ledger.listed([deliveries_index(sink, DeliveryState.DELIVERED)], 1)
+    since = delivered[0].at if delivered else None
+    failed = [deliveries_index(sink, listing) for listing in (RETRYING, DeliveryState.DEAD)]
+    entries = await ledger.read_listed(await ledger.listed(failed, _FAILED_LOOKED_AT, since=since))
+    if not entries:
+        return None, None
+    attempts = [
+        attempt.at
+        for entry in entries
+        for attempt in entry.record.attempts
+        if attempt.result is not Result.DELIVERED and (since is None or attempt.at.timestamp() > since)
+    ]
+    return min(attempts, default=_moment(entries[0].at)), last_reason(entries[0].record)
+
+
+def _moment(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)

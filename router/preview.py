@@ -1,0 +1,162 @@
+"""What a sink would send, without sending it: as people will see it, or to the byte."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+import sinks
+from router.client import Client
+from router.headline import plain
+from router.identity import delivery_id
+from router.schema import (
+    CANDIDATE_TYPES,
+    Application,
+    Candidate,
+    Change,
+    Event,
+    EventType,
+    Interview,
+    InterviewStatus,
+    Job,
+    Offer,
+    OfferStatus,
+    Outcome,
+    Person,
+    Stage,
+)
+from sinks.base import Delivery, SinkSettings
+
+_DATE = re.compile(r"<!date\^(\d+)\^[^|>]*\|[^>]*>")
+_STYLES = {"bold": "bold", "code": "bold reverse"}
+_HAPPENED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+class NotAnEvent(Exception):
+    """The text says why, without anything of a candidate."""
+
+
+def sample_event(event_type: EventType) -> Event:
+    """A made-up event with every field that a sink may want to show."""
+    screen, onsite = Stage(id="2", name="Phone Screen"), Stage(id="3", name="Onsite")
+    moved, decided = event_type is EventType.STAGE_CHANGED, event_type is EventType.OUTCOME_CHANGED
+    updated = event_type in (EventType.APPLICATION_UPDATED, EventType.CANDIDATE_UPDATED)
+    application = Application(
+        id="77",
+        outcome=Outcome.HIRED if decided else Outcome.PENDING,
+        previous_outcome=Outcome.PENDING if decided else None,
+        stage=onsite if moved else screen,
+        source="LinkedIn",
+        referrer=Person(id="5", name="Mary Somerville"),
+        url="https://ats.example.com/applications/77",
+    )
+    interview = Interview(
+        id="31",
+        title="Technical interview",
+        status=InterviewStatus.SCHEDULED,
+        start=datetime(2026, 11, 24, 13, 0, tzinfo=UTC),
+        end=datetime(2026, 11, 24, 14, 0, tzinfo=UTC),
+        location="Room Babbage",
+        interviewers=[Person(name="Grace Hopper"), Person(name="Alan Turing")],
+    )
+    return Event(
+        id="evt_0a0000000000000000000000000a",
+        type=event_type,
+        source="greenhouse",
+        vendor="greenhouse",
+        vendor_event="sample",
+        received_at=_HAPPENED,
+        occurred_at=_HAPPENED,
+        sequence=1,
+        application=None if event_type in CANDIDATE_TYPES else application,
+        candidate=Candidate(id="7", name="Ada Lovelace", url="https://ats.example.com/candidates/7"),
+        job=None
+        if event_type in CANDIDATE_TYPES
+        else Job(
+            id="12",
+            title="Backend Engineer",
+            departments=["Engineering"],
+            location="Berlin",
+            url="https://ats.example.com/jobs/12",
+        ),
+        from_stage=screen if moved else None,
+        to_stage=onsite if moved else None,
+        actor=Person(id="4", name="Grace Hopper", email="grace@example.com"),
+        merged_into="8" if event_type is EventType.CANDIDATE_MERGED else None,
+        interview=interview if event_type is EventType.INTERVIEW_CHANGED else None,
+        offer=Offer(id="41", status=OfferStatus.SENT, start_date="2027-01-01")
+        if event_type is EventType.OFFER_CHANGED or decided
+        else None,
+        changes=[Change(field="recruiter", from_="A", to="B"), Change(field="source")] if updated else None,
+    )
+
+
+def read_event(body: bytes) -> Event:
+    """The common event in ``body``.
+
+    Raises:
+        NotAnEvent: there is none.
+    """
+    try:
+        return Event.model_validate_json(body)
+    except ValidationError as failure:
+        first = failure.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise NotAnEvent(f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+def rendered(name: str, settings: SinkSettings, event: Event) -> bytes:
+    """What the sink ``name`` would send of the event."""
+    sink = sinks.by_type()[settings.type](settings, Client())
+    return sink.render(Delivery(delivery_id(event.id, name, sink.target(event)), event.model_dump_json().encode()))
+
+
+def print_preview(body: bytes, console: Console) -> None:
+    """The body as people will see it: a Slack message nearly as in Slack, anything else as indented JSON."""
+    content = json.loads(body)
+    if not isinstance(content, dict) or not isinstance(content.get("blocks"), list):
+        for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines():
+            console.print(Text(plain(line)))
+        return
+    lines = [line for block in content["blocks"] for line in _drawn(block)]
+    console.print(Panel(Text("\n").join(lines), expand=False), soft_wrap=False)
+    notification = content["text"].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    console.print(Text.assemble(("Notification: ", "dim"), plain(notification)))
+
+
+def _drawn(block: Mapping[str, Any]) -> Iterator[Text]:
+    """The lines of a rich text or context block."""
+    if block["type"] == "context":
+        yield Text("  ").join(Text(plain(_DATE.sub(_local, note["text"])), "dim") for note in block["elements"])
+        return
+    for section in block["elements"]:
+        yield from _section(section["elements"]).split("\n")
+
+
+def _section(elements: Sequence[Mapping[str, Any]]) -> Text:
+    drawn = Text()
+    for element in elements:
+        if element["type"] == "date":
+            drawn.append(_shown(element["timestamp"], time_only=element["format"] == "{time}"))
+        elif element["type"] == "link":
+            drawn.append(plain(element["text"]), f"underline link {element['url']}")
+        elif element["text"] == "\n":
+            drawn.append("\n")
+        else:
+            drawn.append(plain(element["text"]), " ".join(_STYLES[style] for style in element.get("style", ())))
+    return drawn
+
+
+def _local(date: re.Match[str]) -> str:
+    return _shown(int(date[1]), time_only=False)
+
+
+def _shown(timestamp: int, *, time_only: bool) -> str:
+    """In the time zone of this machine, as Slack shows it in that of the reader."""
+    return datetime.fromtimestamp(timestamp).astimezone().strftime("%H:%M" if time_only else "%d %b %Y at %H:%M")

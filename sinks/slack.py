@@ -1,0 +1,221 @@
+"""Slack: one message per event in a channel, through a bot (chat.postMessage) or an incoming webhook.
+
+What Slack answers: https://docs.slack.dev/reference/methods/chat.postMessage
+"""
+
+import json
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from router.client import Answer, Client, NoAnswer, checked_url
+from router.schema import Event
+from router.secret import Secret
+from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Result, Sink, SinkSettings
+from sinks.slack_message import message
+
+_READ = 65536
+"""Bytes of an answer that are read: the API repeats the message in it, so it is longer than what is kept."""
+
+_TOKEN = re.compile(r"xox[bp]-[A-Za-z0-9-]+")
+_CHANNEL_ID = re.compile(r"[CDGU][A-Z0-9]{8,}")
+_CHANNEL_NAME = re.compile(r"[\w-]{1,80}")
+_PAGE_OF_SLACK = re.compile(r"https?://(?!hooks\.)([\w-]+\.)*slack\.com(/|$)", re.IGNORECASE)
+_ERROR = re.compile(r"[a-z0-9_]{1,64}")
+
+_PERHAPS_POSTED = {"internal_error", "fatal_error", "service_unavailable"}
+_UNFIT_MESSAGE = {
+    "invalid_arg_name",
+    "invalid_arguments",
+    "invalid_array_arg",
+    "invalid_attachments",
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "invalid_charset",
+    "invalid_json",
+    "invalid_metadata_format",
+    "invalid_metadata_schema",
+    "invalid_payload",
+    "invalid_post_type",
+    "json_not_object",
+    "markdown_text_conflict",
+    "metadata_too_large",
+    "missing_post_type",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "no_text",
+    "too_many_attachments",
+}
+
+
+def _checked_token(token: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(token.get_secret_value()):
+        raise PydanticCustomError(
+            "slack_token",
+            "this is not the token of a bot: it begins with xoxb- and stands in your Slack app under OAuth &"
+            " Permissions",
+        )
+    return token
+
+
+def _checked_webhook_url(url: SecretStr) -> SecretStr:
+    if _PAGE_OF_SLACK.match(url.get_secret_value()):
+        raise PydanticCustomError(
+            "slack_webhook_url",
+            "this is a page of Slack, not an incoming webhook: the URL of one begins with"
+            " https://hooks.slack.com/services/ and stands in your Slack app under Incoming Webhooks",
+        )
+    _checked_api_url(url.get_secret_value())
+    return url
+
+
+def _checked_api_url(url: str) -> str:
+    try:
+        return checked_url(url)
+    except ValueError as error:
+        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
+
+
+def _one_spelling(channel: str) -> str:
+    """``#hiring`` and ``hiring`` are one channel, and so one target."""
+    name = channel.strip().removeprefix("#")
+    if _CHANNEL_ID.fullmatch(name):
+        return name
+    if not _CHANNEL_NAME.fullmatch(name) or name != name.lower():
+        raise PydanticCustomError(
+            "slack_channel",
+            "write the channel's name in small letters, such as hiring or team-berlin, or its id, such as C0123456789",
+        )
+    return f"#{name}"
+
+
+class SlackSettings(SinkSettings):
+    token: Annotated[Secret, AfterValidator(_checked_token)] | None = Field(
+        None, description="The token of a bot, as ${NAME_OF_AN_ENVIRONMENT_VARIABLE}. It begins with xoxb-."
+    )
+    channel: Annotated[str, AfterValidator(_one_spelling)] | None = Field(
+        None, description="The channel that the bot posts to: its name or its id."
+    )
+    webhook_url: Annotated[Secret, AfterValidator(_checked_webhook_url)] | None = Field(
+        None,
+        description="Instead of token and channel: the URL of an incoming webhook, which has its channel built in.",
+    )
+    api_url: Annotated[str, AfterValidator(_checked_api_url)] = Field(
+        "https://slack.com/api", description="Where Slack's Web API is. Other than this for GovSlack."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.webhook_url is not None and (self.token is not None or self.channel is not None):
+            problem = "webhook_url stands for itself: remove it, or remove token and channel"
+        elif self.webhook_url is None and self.token is None and self.channel is None:
+            problem = "add token and channel (a bot), or webhook_url (an incoming webhook)"
+        elif self.webhook_url is None and self.channel is None:
+            problem = "channel is missing beside token: add the name of the channel to post to"
+        elif self.webhook_url is None and self.token is None:
+            problem = "token is missing beside channel: add the bot's token, as ${NAME_OF_AN_ENVIRONMENT_VARIABLE}"
+        else:
+            return self
+        raise PydanticCustomError("slack_way_in", "{problem}", {"problem": problem})
+
+
+class Slack(Sink):
+    """Posts each event as a message."""
+
+    sink_type = "slack"
+    title = "Slack"
+    Settings = SlackSettings
+
+    def __init__(self, settings: SinkSettings, client: Client) -> None:
+        assert isinstance(settings, SlackSettings)
+        self._client = client
+        self._timeout = settings.timeout
+        self._channel = settings.channel
+        self._headers = {"content-type": "application/json; charset=utf-8"}
+        if settings.webhook_url is not None:
+            self._url = settings.webhook_url.get_secret_value()
+        else:
+            assert settings.token is not None
+            self._url = f"{settings.api_url.rstrip('/')}/chat.postMessage"
+            self._headers["authorization"] = f"Bearer {settings.token.get_secret_value()}"
+
+    def target(self, event: Event) -> str:
+        return self._channel or self._url
+
+    def render(self, delivery: Delivery) -> bytes:
+        """Without the channel: a wrong one can then be mended in the configuration for messages that wait."""
+        arguments = message(delivery.event)
+        if self._channel:
+            # By this key the message can be found again. Every member of the channel can read it.
+            payload = {"delivery_key": delivery.id}
+            arguments["metadata"] = {"event_type": "ats_router_delivery", "event_payload": payload}
+        return _as_json(arguments)
+
+    async def attempt(self, delivery: Delivery) -> Outcome:
+        try:
+            answer = await self._client.request(
+                "POST",
+                self._url,
+                body=self._addressed(delivery.body),
+                headers=self._headers,
+                timeout=self._timeout,
+                keep=_READ,
+            )
+        except NoAnswer as failure:
+            return Outcome(Result.AMBIGUOUS if failure.sent else Result.RETRY, failure.reason)
+        return _of_api(answer) if self._channel else _of_webhook(answer)
+
+    def _addressed(self, body: bytes) -> bytes:
+        return _as_json({"channel": self._channel, **json.loads(body)}) if self._channel else body
+
+
+def _as_json(arguments: dict[str, Any]) -> bytes:
+    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _of_api(answer: Answer) -> Outcome:
+    """Success and most failures come with status 200; ``ok`` tells them apart."""
+    try:
+        told = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        return _not_delivered(answer, None)
+    if answer.status == 200 and told.get("ok") is True:
+        # Not the message, which Slack repeats there: nothing of a candidate belongs into the record of an attempt.
+        posted = {key: told[key] for key in ("ok", "channel", "ts") if key in told}
+        return Outcome(Result.DELIVERED, "ok", answer.status, _as_json(posted).decode()[:RESPONSE_KEPT])
+    return _not_delivered(answer, told.get("error") if told.get("ok") is False else None)
+
+
+def _of_webhook(answer: Answer) -> Outcome:
+    """Success is the text ``ok``; what was refused comes with a status from 400 to 410 and the error as text."""
+    text = answer.text.strip()
+    if answer.status == 200 and text == "ok":
+        return Outcome(Result.DELIVERED, "ok", answer.status, text)
+    return _not_delivered(answer, text if 400 <= answer.status <= 410 else None)
+
+
+def _not_delivered(answer: Answer, error: object) -> Outcome:
+    known = error if isinstance(error, str) and _ERROR.fullmatch(error) else None
+    result, reason = _verdict(answer.status, known)
+    wait = None if result is Result.PERMANENT else answer.retry_after
+    return Outcome(result, reason, answer.status, answer.body[:RESPONSE_KEPT].decode(errors="replace"), wait)
+
+
+def _verdict(status: int, error: str | None) -> tuple[Result, str]:
+    """What a failure means for the same message later.
+
+    Only what is wrong with the message itself stays wrong. All other errors say that nothing was posted, and either
+    pass (rate limits), or a person can mend them meanwhile (the bot is not in the channel, the token is revoked), or
+    are new: trying again costs nothing, and giving up would lose the message.
+    """
+    if 300 <= status < 400:
+        return Result.PERMANENT, "redirect"
+    if status >= 500 or error in _PERHAPS_POSTED:
+        return Result.AMBIGUOUS, error or f"http_{status}"
+    if error is None and status < 300:
+        return Result.AMBIGUOUS, "garbage"
+    return Result.PERMANENT if error in _UNFIT_MESSAGE else Result.RETRY, error or f"http_{status}"

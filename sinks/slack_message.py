@@ -1,0 +1,313 @@
+"""An event as a Slack message (Block Kit) that a recruiter reads at one glance.
+
+Text from outside stands only in rich text elements and plain text objects, where Slack shows it as it is: there it
+mentions nobody, formats nothing and links nowhere. It is made one line of visible characters, and short.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from router.schema import (
+    Application,
+    Candidate,
+    Event,
+    EventType,
+    Interview,
+    InterviewStatus,
+    Job,
+    OfferStatus,
+    Outcome,
+    Person,
+    RejectionKind,
+    Stage,
+)
+
+Element = dict[str, Any]
+
+_LONGEST = 150
+"""Characters of one value. All limits of Slack's are far above what a message then holds."""
+
+_SEVERAL = 5
+"""Items of one list."""
+
+_LONGEST_URL = 2000
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?([/?#][!-~]*)?")
+_NOT_IN_A_URL = re.compile(r'["<>\\^`{|}]')
+
+_JOINER = "\N{ZERO WIDTH JOINER}"
+_JOINERS = f"{_JOINER}\N{ZERO WIDTH NON-JOINER}"
+"""Invisible, but parts of emoji and of Persian and Indic names."""
+
+_HIDDEN = {"Cc", "Cf", "Cs"}
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+
+_OUTCOMES = {Outcome.HIRED: "hired", Outcome.DECLINED: "declined", Outcome.PENDING: "in the process"}
+_INTERVIEWS = {
+    InterviewStatus.SCHEDULED: "interview scheduled",
+    InterviewStatus.MOVED: "interview moved to another time",
+    InterviewStatus.COMPLETED: "interview completed",
+    InterviewStatus.CANCELLED: "interview cancelled",
+}
+_OFFERS = {
+    OfferStatus.DRAFT: "offer drafted",
+    OfferStatus.APPROVED: "offer approved",
+    OfferStatus.SENT: "offer sent",
+    OfferStatus.ACCEPTED: "offer accepted",
+    OfferStatus.DECLINED: "offer declined",
+    OfferStatus.ABANDONED: "offer withdrawn",
+}
+_CANDIDATE_IS_GONE = {EventType.CANDIDATE_MERGED, EventType.CANDIDATE_DELETED}
+_FIRST_YEAR = 1971
+"""Vendors write "no time" as the year 1 or 1970."""
+
+
+def message(event: Event) -> dict[str, Any]:
+    """The arguments of chat.postMessage that say what happened; neither where to nor a key."""
+    sentence = [*_badges(event), *_sentence(event)]
+    lines = [sentence, _job(event.job), *_details(event), _links(event)]
+    return {
+        "text": _escaped(_notification(sentence, event.job)),
+        "blocks": [
+            {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": _joined(lines, "\n")}]},
+            {"type": "context", "elements": _footer(event)},
+        ],
+        "mrkdwn": False,
+        "parse": "none",
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def cleaned(text: str | None) -> str:
+    """One short line of visible characters; empty where none is left.
+
+    Without characters that turn the direction of what follows, and never cut inside what is read as one character.
+    """
+    kept = (char for char in text or "" if char.isspace() or char in _JOINERS or _is_visible(char))
+    line = " ".join("".join(kept).split())
+    if not line.strip(f"{_JOINERS} "):
+        return ""
+    if len(line) <= _LONGEST:
+        return line
+    end = _LONGEST - 1
+    while end > 1 and (_continues(line[end]) or line[end - 1] == _JOINER):
+        end -= 1
+    return f"{line[:end].rstrip()}…"
+
+
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char) not in _HIDDEN
+
+
+def _continues(char: str) -> bool:
+    return char in _JOINERS or unicodedata.category(char).startswith("M") or ord(char) in _SKIN_TONES
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _notification(sentence: Iterable[Element], job: Job | None) -> str:
+    """What a phone shows and a screen reader reads."""
+    said = "".join(element["text"] for element in sentence)
+    title = cleaned(job.title) if job else ""
+    return f"{said} ({title})" if title else said
+
+
+def _sentence(event: Event) -> list[Element]:
+    who, application = _strong(_name(event)), event.application
+    match event.type:
+        case EventType.APPLICATION_CREATED:
+            is_prospect = application is not None and application.is_prospect
+            return [who, _text(" was added as a prospect" if is_prospect else " applied")]
+        case EventType.STAGE_CHANGED:
+            return [who, _text(" moved"), *_step(" from ", event.from_stage), *_step(" to ", event.to_stage)]
+        case EventType.OUTCOME_CHANGED:
+            return [who, _text(f" {_outcome(application)}")]
+        case EventType.APPLICATION_UPDATED:
+            return [who, _text(": application updated")]
+        case EventType.APPLICATION_DELETED:
+            return [who, _text(": application deleted")]
+        case EventType.INTERVIEW_CHANGED:
+            status = event.interview.status if event.interview else None
+            return [who, _text(f": {_INTERVIEWS[status] if status else 'interview changed'}")]
+        case EventType.OFFER_CHANGED:
+            offered = event.offer.status if event.offer else None
+            return [who, _text(f": {_OFFERS[offered] if offered else 'offer changed'}")]
+        case EventType.CANDIDATE_UPDATED:
+            return [who, _text(": profile updated")]
+        case EventType.CANDIDATE_MERGED:
+            into = cleaned(event.merged_into)
+            return [who, _text(f": profile merged into candidate {into}" if into else ": profile merged into another")]
+        case EventType.CANDIDATE_DELETED:
+            return [who, _text(": profile deleted")]
+
+
+def _name(event: Event) -> str:
+    candidate = event.candidate
+    if candidate and (name := cleaned(candidate.name)):
+        return name
+    if candidate and (name := cleaned(f"{candidate.first_name or ''} {candidate.last_name or ''}")):
+        return name
+    if candidate and (identifier := cleaned(candidate.id)):
+        return f"Candidate {identifier}"
+    return f"Application {cleaned(event.application.id)}" if event.application else "Somebody"
+
+
+def _step(words: str, stage: Stage | None) -> list[Element]:
+    name = _stage(stage)
+    return [_text(words), _strong(name)] if name else []
+
+
+def _stage(stage: Stage | None) -> str:
+    if stage is None:
+        return ""
+    identifier = cleaned(stage.id)
+    return cleaned(stage.name) or (f"stage {identifier}" if identifier else "")
+
+
+def _outcome(application: Application | None) -> str:
+    outcome = application.outcome if application else None
+    if application is None or outcome is None:
+        return "has a new outcome"
+    reason = application.rejection_reason
+    if outcome is Outcome.DECLINED and reason and reason.kind is RejectionKind.WITHDRAWN_BY_CANDIDATE:
+        return "withdrew"
+    return f"is back {_OUTCOMES[outcome]}" if outcome is Outcome.PENDING else f"was {_OUTCOMES[outcome]}"
+
+
+def _job(job: Job | None) -> list[Element]:
+    if job is None:
+        return []
+    parts = [cleaned(job.title), _listed(job.departments), cleaned(job.location) or _listed(job.offices)]
+    return [_text(" · ".join(filter(None, parts)))] if any(parts) else []
+
+
+def _details(event: Event) -> list[list[Element]]:
+    application = event.application
+    match event.type:
+        case EventType.APPLICATION_CREATED if application:
+            return [_detail("Source", application.source), _detail("Referred by", _person(application.referrer))]
+        case EventType.OUTCOME_CHANGED if application:
+            return _about_outcome(event, application)
+        case EventType.INTERVIEW_CHANGED if event.interview:
+            return _about_interview(event.interview)
+        case EventType.OFFER_CHANGED if event.offer:
+            return [_detail("Starts", event.offer.start_date)]
+        case EventType.APPLICATION_UPDATED | EventType.CANDIDATE_UPDATED:
+            # Not the values: they can be what was never meant for a channel, such as a salary.
+            return [_detail("Changed", _listed(change.field for change in event.changes or ()))]
+    return []
+
+
+def _about_outcome(event: Event, application: Application) -> list[list[Element]]:
+    stage = _detail("Stage", _stage(application.stage))
+    match application.outcome:
+        case Outcome.HIRED:
+            return [_detail("Starts", event.offer.start_date if event.offer else None)]
+        case Outcome.DECLINED:
+            return [
+                _detail("Reason", application.rejection_reason.name if application.rejection_reason else None),
+                stage,
+            ]
+    before = application.previous_outcome
+    return [_detail("Before", _OUTCOMES[before] if before else None), stage]
+
+
+def _about_interview(interview: Interview) -> list[list[Element]]:
+    when: list[Element] = []
+    start, end = interview.start, interview.end
+    if start and start.year >= _FIRST_YEAR:
+        when = [_text("When: "), _moment(start, "{date_short_pretty} at {time}")]
+        if end and timedelta(0) < end - start < timedelta(days=1):
+            when += [_text(" to "), _moment(end, "{time}")]
+    return [
+        _detail("Interview", interview.title),
+        when,
+        _detail("Where", interview.location),
+        _detail("With", _listed(map(_person, interview.interviewers))),
+    ]
+
+
+def _links(event: Event) -> list[Element]:
+    """To the ATS. What the links say are our own words, so no name can pretend to lead elsewhere."""
+    application = [] if event.type is EventType.APPLICATION_DELETED else _page("Open application", event.application)
+    candidate = [] if event.type in _CANDIDATE_IS_GONE else _page("Open candidate", event.candidate)
+    return _joined([application or candidate, _page("Open job", event.job)], "  ·  ")
+
+
+def _page(label: str, of: Application | Candidate | Job | None) -> list[Element]:
+    url = of.url if of else None
+    return [{"type": "link", "url": url, "text": label}] if _is_link(url) else []
+
+
+def _is_link(url: str | None) -> bool:
+    return bool(url and len(url) <= _LONGEST_URL and _URL.fullmatch(url) and not _NOT_IN_A_URL.search(url))
+
+
+def _badges(event: Event) -> list[Element]:
+    words = [word for word, holds in (("TEST", event.test), ("LATE", event.late)) if holds]
+    return [element for word in words for element in (_styled(word, "code"), _text(" "))]
+
+
+def _footer(event: Event) -> list[Element]:
+    """When and by whom, small and grey. Slack shows the time in each reader's own time zone."""
+    moment = event.occurred_at or event.received_at
+    if moment.year < _FIRST_YEAR:
+        moment = event.received_at
+    shown = f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} at {{time}}|{_in_utc(moment)}>"
+    actor = _person(event.actor)
+    notes = [
+        f"by {actor}" if actor else "",
+        cleaned(event.source),
+        "late: newer news of this application came before" if event.late else "",
+    ]
+    when: Element = {"type": "mrkdwn", "text": shown, "verbatim": True}
+    return [when, *({"type": "plain_text", "text": note, "emoji": False} for note in notes if note)]
+
+
+def _person(person: Person | None) -> str:
+    return (cleaned(person.name) or cleaned(person.email)) if person else ""
+
+
+def _listed(values: Iterable[str]) -> str:
+    named = [name for value in values if (name := cleaned(value))]
+    more = len(named) - _SEVERAL
+    return ", ".join(named[:_SEVERAL]) + (f" and {more} more" if more > 0 else "")
+
+
+def _detail(label: str, value: str | None) -> list[Element]:
+    shown = cleaned(value)
+    return [_text(f"{label}: {shown}")] if shown else []
+
+
+def _moment(moment: datetime, form: str) -> Element:
+    return {"type": "date", "timestamp": int(moment.timestamp()), "format": form, "fallback": _in_utc(moment)}
+
+
+def _in_utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _text(text: str) -> Element:
+    return {"type": "text", "text": text}
+
+
+def _strong(text: str) -> Element:
+    return _styled(text, "bold")
+
+
+def _styled(text: str, style: str) -> Element:
+    return {"type": "text", "text": text, "style": {style: True}}
+
+
+def _joined(groups: Iterable[list[Element]], separator: str) -> list[Element]:
+    """The groups that are not empty, one after the other."""
+    joined: list[Element] = []
+    for group in filter(None, groups):
+        joined += [_text(separator), *group] if joined else group
+    return joined
