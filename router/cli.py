@@ -21,7 +21,7 @@ from rich.console import Console
 import handlers
 from handlers.base import Disposition, Sample
 from router import __version__, demo, supervisor
-from router.client import Client, NoAnswer
+from router.client import Client, NoAnswer, checked_url
 from router.config import Config, ConfigErrors, load
 from router.connection import ServerProblem
 from router.embedded import EmbeddedServer
@@ -87,8 +87,9 @@ def up(
     """
     settings = _configured(config, data_dir, host, port)
     log_as_json()
+    supervisor.exit_with_parent()
     _port_must_be_free(settings.server.host, settings.server.port)
-    command = [sys.executable, "-m", "router.cli"]
+    command = [sys.executable, "-P", "-m", "router.cli"]  # -P: not the modules of the directory that we happen to be in
     options = ["--config", str(config)] + (["--data-dir", str(data_dir)] if data_dir else [])
     listen = (["--host", host] if host else []) + (["--port", str(port)] if port else [])
     children = [
@@ -124,7 +125,9 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
 
 
 @app.command()
-def check(config: Annotated[Path, typer.Argument(help="The configuration file.")] = CONFIG) -> None:
+def check(
+    config: Annotated[Path, typer.Argument(envvar="ATS_ROUTER_CONFIG", help="The configuration file.")] = CONFIG,
+) -> None:
     """Check a configuration file and say everything that is wrong with it."""
     settings = _configured(config)
     counts = ((settings.sources, "source"), (settings.sinks, "sink"), (settings.routes, "route"))
@@ -145,19 +148,25 @@ def send(
     deliver: Annotated[bool, typer.Option("--deliver", help="Send it to the real sinks, too.")] = False,
     url: Annotated[str | None, typer.Option(help="The router's address, if it is not the one in the file.")] = None,
     config: ConfigOption = CONFIG,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Post a signed sample to the running router, as the ATS would; it is marked as a test everywhere.
 
     Without --deliver you see what the routes would do, and no sink gets anything.
     """
-    settings = _configured(config)
+    settings = _configured(config, data_dir)
     sources = sources_of(settings)
     if source not in sources:
         _misuse(f"there is no source {source!r} in {config}; known are: {', '.join(sources)}")
     event_type, outcome = _SAMPLE_EVENTS[story]
     now = datetime.now(UTC)
     step = Sample(event_type, f"{now:%H%M%S%f}", "Test Candidate", "Test Job", now, "Phone Screen", outcome)
-    base = url or f"http://{settings.server.host}:{settings.server.port}"
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    try:
+        base = checked_url(url or f"http://{host}:{settings.server.port}")
+    except ValueError as error:
+        _misuse(f"--url: {error}")
+    there = f" --config {config}" + (f" --data-dir {data_dir}" if data_dir else "")
 
     async def post() -> None:
         async with Client() as client:
@@ -166,10 +175,20 @@ def send(
             )
         if not sent.accepted:
             _fail(f"the router answered {sent.status}: {sent.words}")
+        if sent.receipt is None:
+            _fail(f"what answers at {base} is no router: it kept nothing")
         typer.echo(f"The router answered {sent.status}: {sent.words}, kept as {sent.receipt}.")
-        async with open_ledger(settings, url_of(settings), wait=False) as ledger:
-            for identifier in await events_of(ledger, sent.receipt or "", within=_PATIENCE_SECONDS):
-                typer.echo(f"See what came of it: ats-router show {identifier} --config {config}")
+        try:
+            async with open_ledger(settings, url_of(settings), wait=False) as ledger:
+                events = await events_of(ledger, sent.receipt, within=_PATIENCE_SECONDS)
+        except ServerProblem:
+            if url is None:
+                raise
+            return  # a router elsewhere: its ledger can't be read from here
+        for identifier in events:
+            typer.echo(f"See what came of it: ats-router show {identifier}{there}")
+        if not events:
+            _fail(f"no worker has routed it in {_PATIENCE_SECONDS:.0f} seconds: does one run?")
 
     try:
         with _told():
@@ -197,7 +216,7 @@ def show(
         if story is None:
             _fail(f"there is no event {event_id}: the id is wrong, or it is older than {_days(settings)} days")
         if as_json:
-            typer.echo(story.model_dump_json(indent=2))
+            typer.echo(json.dumps(story.model_dump(mode="json"), indent=2))
         else:
             print_story(story, settings.routes, Console(highlight=False, soft_wrap=True))
 
@@ -209,7 +228,9 @@ def show(
 def inspect(
     vendor: Annotated[str | None, typer.Option(help=f"One of: {', '.join(sorted(handlers.by_vendor()))}.")] = None,
     body: Annotated[Path | None, typer.Option(help="A file with the exact bytes of the body.")] = None,
-    headers: Annotated[Path | None, typer.Option(help="A JSON file: names with values.")] = None,
+    headers: Annotated[
+        Path | None, typer.Option(help="A JSON file: names with values, or these under headers.")
+    ] = None,
     secret: Annotated[
         list[str] | None,
         typer.Option(help="@FILE, or the name of an environment variable. Twice during a rotation."),
@@ -220,8 +241,11 @@ def inspect(
 ) -> None:
     """Say offline what the router makes of a webhook: is it genuine, and which events does it become?
 
-    Exit code 1: it was rejected. With --batch each line has vendor, body or body_base64, headers, secrets (a list) and
-    now; the answers come in the same order, one JSON object a line.
+    Exit code 1: it was rejected.
+
+    With --batch each line has vendor, body or body_base64, and perhaps headers, secrets (a list) and now.
+
+    The answers come in the same order, one JSON object a line.
     """
     if batch:
         for line in sys.stdin.buffer:
@@ -231,7 +255,7 @@ def inspect(
     if vendor is None or body is None:
         _misuse("give --vendor and --body, or --batch")
     try:
-        given = [] if headers is None else headers_of(_headers_in(headers))
+        given = headers_of(_headers_in(headers)) if headers else []
         answer = inspect_request(vendor, _bytes_of(body), given, [_secret(name) for name in secret or ()], moment(now))
     except Misuse as misuse:
         _misuse(str(misuse))
@@ -286,7 +310,7 @@ def _port_must_be_free(host: str, port: int) -> None:
                 return
         except OSError as error:
             if time.monotonic() > give_up or error.errno != errno.EADDRINUSE:
-                reason = (error.strerror or "unknown error").lower()
+                reason = (error.strerror or "unknown error").partition(" (")[0].lower()
                 _fail(
                     f"can't listen on {host} port {port} ({reason}): stop what does, or choose another with --port or"
                     " server.port"
@@ -307,9 +331,11 @@ def _told() -> Iterator[None]:
 
 def _headers_in(path: Path) -> object:
     try:
-        return json.loads(_bytes_of(path))
+        written = json.loads(_bytes_of(path))
     except (ValueError, RecursionError) as error:
         raise Misuse(f"{path} is not JSON") from error
+    # no header's value is an object, so this is a recorded request with its headers
+    return written["headers"] if isinstance(written, dict) and isinstance(written.get("headers"), dict) else written
 
 
 def _bytes_of(path: Path) -> bytes:

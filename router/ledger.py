@@ -19,6 +19,7 @@ LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a
 partition, a hash tag: one script call touches one partition only, so the same code runs on a cluster.
 """
 
+import json
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from functools import cache
@@ -194,7 +195,7 @@ class Ledger:
             args.append(len(routed.events))
             for event in routed.events:
                 keys.append(_key(partition, f"event:{event.id}"))
-                args += [event.id, event.type, codec.pack(event.body), "\n".join(event.routes), len(event.deliveries)]
+                args += [event.id, event.type, codec.pack(event.body), json.dumps(event.routes), len(event.deliveries)]
                 for delivery in event.deliveries:
                     args += [delivery.id, _field(delivery.id), _packed(delivery.record), delivery.subject or ""]
                     if delivery.subject is not None:
@@ -296,7 +297,7 @@ class Ledger:
             if field.startswith(b"d:")
         }
         receipt = fields[b"receipt"].decode().rpartition(":")[2]
-        return StoredEvent(receipt, codec.unpack(fields[b"body"]), fields[b"routes"].decode().splitlines(), deliveries)
+        return StoredEvent(receipt, codec.unpack(fields[b"body"]), json.loads(fields[b"routes"]), deliveries)
 
     async def _hash(self, key: str) -> dict[bytes, bytes]:
         return await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))

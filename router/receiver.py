@@ -21,6 +21,7 @@ from router import codec
 from router.acceptor import Acceptor
 from router.assess import Marked, assess, dedupe_of, read_test_mark, waiting_facts
 from router.bell import Bell
+from router.connection import end
 from router.health import Health
 from router.identity import receipt_id, subject_key
 from router.ledger import Ledger
@@ -79,8 +80,7 @@ class Receiver:
         try:
             yield
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end(watching)
             await self._bell.close()
 
     async def _healthz(self, _request: Request) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from arq.cron import CronJob
 
 from router.bell import chore, listen
+from router.connection import end
 from router.delivery import Deliveries
 from router.identity import PARTITIONS
 from router.intake import Intake
@@ -66,9 +67,7 @@ class Worker:
             for loop in loops:
                 loop.stop()
             await asyncio.wait(working, timeout=GRACE_SECONDS)
-            for task in [listening, stopped, *working]:
-                task.cancel()
-            await asyncio.gather(listening, stopped, *working, return_exceptions=True)
+            await end(listening, stopped, *working)
 
     def _on_ring(self, partitions: Sequence[int]) -> None:
         self._intake.wake(partitions)

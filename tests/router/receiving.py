@@ -127,9 +127,7 @@ class Running:
         finally:
             connection.close()
 
-    def post(
-        self, body: bytes, headers: Mapping[str, str] | None = None, path: str = "/webhooks/greenhouse"
-    ) -> Reply:
+    def post(self, body: bytes, headers: Mapping[str, str] | None = None, path: str = "/webhooks/greenhouse") -> Reply:
         """Signed as Greenhouse does, where no headers are given."""
         return self.ask("POST", path, body, signed(body) if headers is None else headers)
 
