@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import logging
 import os
 import socket
 import sys
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+import uvloop
 from redis.exceptions import RedisError
 from rich.console import Console
 
@@ -111,7 +114,7 @@ def serve_command(
     log_as_json()
     supervisor.exit_with_parent()
     with _told():
-        asyncio.run(serve(settings, url_of(settings)))
+        uvloop.run(serve(settings, url_of(settings)))
 
 
 @app.command("work")
@@ -121,7 +124,7 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
     log_as_json()
     supervisor.exit_with_parent()
     with _told():
-        asyncio.run(work(settings, url_of(settings)))
+        uvloop.run(work(settings, url_of(settings)))
 
 
 @app.command()
@@ -381,6 +384,10 @@ def _misuse(sentence: str) -> NoReturn:
 
 
 def main() -> None:
+    log_as_json(logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal has not
     app()
 
 

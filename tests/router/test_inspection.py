@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from router import inspection
 from router.cli import app
 from router.inspection import Misuse, headers_of, inspect_line, moment
 from router.schema import Event
@@ -296,6 +297,14 @@ def test_any_line_has_an_answer(line: bytes) -> None:
     answer = inspect_line(line)
     assert set(answer) in ({"error"}, KEYS)
     json.dumps(answer, allow_nan=False)
+
+
+def test_a_fault_of_ours_in_one_line_is_the_answer_to_that_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("Ada Lovelace")
+
+    monkeypatch.setattr(inspection, "inspect_request", fail)
+    assert inspect_line(line_of(**GOOD)) == {"error": "this line can't be inspected (KeyError)"}
 
 
 def test_headers_come_as_texts_numbers_and_lists_of_them() -> None:
