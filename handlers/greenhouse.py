@@ -32,7 +32,7 @@ from router.schema import (
     Stage,
 )
 
-_SIGNATURE_PREFIX = "sha256 "  # one space; cut off whole, as lstrip() would eat digits of the digest (issue 469)
+_SIGNATURE_PREFIX = "sha256 "  # one space; cut off whole, as lstrip() would eat digits (docs issue 469)
 _DELIVERY_ID = "greenhouse-event-id"
 
 
@@ -124,7 +124,7 @@ class Greenhouse(Handler):
         if action is None:
             raise ValueError(f"there is no Greenhouse sample of {step.type}")
         body = json.dumps({"action": action, "payload": {"application": _sample_application(step)}})
-        # Greenhouse writes non-ASCII characters, < and > as \\uXXXX, then signs (page Introduction; issue 276)
+        # Greenhouse writes non-ASCII characters, < and > as \\uXXXX, then signs (page Introduction; docs issue 276)
         return body.replace("<", "\\u003c").replace(">", "\\u003e").encode()
 
 
@@ -392,10 +392,8 @@ _SAMPLE = """{
   "recruiter": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
   "coordinator": null, "attachments": [], "tags": ["made up"], "custom_fields": {}
 },
-"jobs": [{
-  "id": 512033, "name": null, "requisition_id": "ENG-204", "status": "open",
+"jobs": [{"id": 512033, "name": null, "requisition_id": "ENG-204", "status": "open",
   "departments": [{"id": 77, "name": "Engineering"}], "offices": [{"id": 31, "name": "Leeds", "location": "Leeds, UK"}],
   "hiring_team": {"hiring_managers": [{"user_id": 4120}], "recruiters": [{"user_id": 4107}], "coordinators": []},
   "custom_fields": {"employment_type": {"name": "Employment Type", "type": "single_select", "value": "Full-time"}}
-}]
-}"""
+}]}"""

@@ -16,7 +16,7 @@ from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from router.connection import pool
+from router.connection import end, pool
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +117,6 @@ async def listen(url: str, on_ring: Callable[[Sequence[int]], None], chores: Seq
 
 async def _close(worker: Worker) -> None:
     """`Worker.close` writes to the server, which may be away, and must not keep its tasks from being cancelled."""
-    for task in worker.tasks.values():
-        task.cancel()
-    await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+    await end(*worker.tasks.values())
     closing: Awaitable[None] = worker.pool.aclose(close_connection_pool=True)
     await closing

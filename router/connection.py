@@ -1,5 +1,6 @@
 """Connections to the Redis or Valkey server: time-outs on everything, no hidden repeats, versions checked."""
 
+import asyncio
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -18,7 +19,8 @@ from redis.exceptions import (
 OLDEST_REDIS = (7, 0)
 OLDEST_VALKEY = (7, 2)
 _CONNECT_TIMEOUT = 2.0
-_ANSWER_TIMEOUT = 5.0
+_ANSWER_TIMEOUT = 3.0
+_CANCEL_AGAIN_SECONDS = 0.2
 
 
 class ServerProblem(Exception):
@@ -69,3 +71,17 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, (ReadOnlyError, MasterDownError)) or str(error).startswith(
         ("MISCONF", "BUSY", "NOREPLICAS")
     )
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until they have ended.
+
+    Once is not enough: redis-py sends under `asyncio.wait_for`, which loses a cancellation now and then before
+    Python 3.12, and then the task would go on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,11 +7,17 @@ from router.schema import Event, EventType, Outcome, Stage
 _OUTCOMES = {Outcome.HIRED: "hired", Outcome.DECLINED: "declined", Outcome.PENDING: "back in the process"}
 
 
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+"""Control characters that Persian and Indic names need."""
+
+
 def plain(text: str) -> str:
     """Text from outside, made harmless for a terminal: control and direction characters become a visible mark."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char for char in text
-    )
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_control(char) else char for char in text)
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in _JOINERS
 
 
 def headline(event: Event) -> str:
@@ -50,7 +56,7 @@ def _what(event: Event) -> str:
         case EventType.CANDIDATE_UPDATED:
             return ": profile updated"
         case EventType.CANDIDATE_MERGED:
-            return f": merged into candidate {event.merged_into}"
+            return f": merged into {f'candidate {event.merged_into}' if event.merged_into else 'another candidate'}"
         case EventType.CANDIDATE_DELETED:
             return ": deleted"
 

@@ -67,10 +67,10 @@ def _inspect_line(line: bytes) -> dict[str, Any]:
         raise Misuse("this line is not JSON") from error
     if not isinstance(request, dict) or not isinstance(request.get("vendor"), str):
         raise Misuse("a line is a JSON object with at least a vendor and a body or body_base64")
-    secrets = request.get("secrets") or []
+    secrets = [] if request.get("secrets") is None else request["secrets"]
     if not isinstance(secrets, list) or not all(isinstance(secret, str) for secret in secrets):
         raise Misuse("secrets is a list of texts")
-    headers = headers_of(request.get("headers") or {})
+    headers = headers_of({} if request.get("headers") is None else request["headers"])
     return inspect_request(request["vendor"], _body(request), headers, secrets, moment(request.get("now")))
 
 
@@ -97,7 +97,7 @@ def headers_of(written: object) -> list[tuple[str, str]]:
     headers = []
     for name, values in written.items():
         for value in values if isinstance(values, list) else [values]:
-            if not isinstance(value, (str, int, float)):
+            if isinstance(value, bool) or not isinstance(value, (str, int, float)):
                 raise Misuse(f"the value of the header {name!r} is not a text")
             headers.append((name, str(value)))
     return headers

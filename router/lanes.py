@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from redis.exceptions import RedisError
 
-from router.connection import is_outage
+from router.connection import end, is_outage
 from router.identity import PARTITIONS
 from router.ledger import BATCH, Ledger
 from router.records import Claim
@@ -116,9 +116,7 @@ class LaneLoop(Generic[J, R]):
             while self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
-            for task in [*helpers, *self._tasks]:
-                task.cancel()
-            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
+            await end(*helpers, *self._tasks)
 
     # --- claim --------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a
 partition, a hash tag: one script call touches one partition only, so the same code runs on a cluster.
 """
 
+import json
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from functools import cache
@@ -223,7 +224,7 @@ class Ledger(LedgerReader):
             for event in routed.events:
                 indexes = [events_index(routed.source, event.type), *map(about_index, event.about)]
                 keys += [key(partition, name) for name in (f"event:{event.id}", *indexes)]
-                args += [event.id, event.type, codec.pack(event.body), "\n".join(event.routes), "\n".join(indexes)]
+                args += [event.id, event.type, codec.pack(event.body), json.dumps(event.routes), "\n".join(indexes)]
                 args += [len(indexes), len(event.deliveries)]
                 for delivery in event.deliveries:
                     record = delivery.record

@@ -1,6 +1,7 @@
 """What only looks into the ledger: single things by their ids, and lists by the indexes."""
 
 import heapq
+import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
@@ -178,7 +179,8 @@ def _stored_event(event: str, fields: dict[bytes, bytes]) -> StoredEvent:
         if name.startswith(b"d:")
     }
     receipt = fields[b"receipt"].decode().rpartition(":")[2]
-    routes, indexes = (fields.get(name, b"").decode().splitlines() for name in (b"routes", b"index"))
+    routes = json.loads(fields[b"routes"])
+    indexes = fields.get(b"index", b"").decode().splitlines()
     return StoredEvent(receipt, codec.unpack(fields[b"body"]), routes, deliveries, indexes)
 
 

@@ -11,7 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 log = logging.getLogger(__name__)
 
-_NOISY = ("uvicorn", "arq", "aiohttp", "httpx", "asyncio")
+NOISY = ("uvicorn", "arq", "aiohttp", "httpx", "asyncio")
 
 
 class Formatter(JsonFormatter):
@@ -53,7 +53,7 @@ def log_as_json(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _NOISY:
+    for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.excepthook = _log_end
 

@@ -20,6 +20,7 @@ from handlers.base import Disposition, Handler, Normalised, Receipt, Rejected
 from router.acceptor import Acceptor
 from router.assess import Marked, assess, dedupe_of, intake_items, read_test_mark, waiting_facts
 from router.bell import Bell
+from router.connection import end
 from router.health import Health
 from router.identity import receipt_id
 from router.ledger import Ledger
@@ -78,8 +79,7 @@ class Receiver:
         try:
             yield
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end(watching)
             await self._bell.close()
 
     async def _healthz(self, _request: Request) -> Response:

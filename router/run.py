@@ -26,7 +26,7 @@ from router.worker import Worker
 log = logging.getLogger(__name__)
 
 _SERVER_PAUSE_SECONDS = 0.5
-_STOP_SECONDS = 10
+_STOP_SECONDS = 5
 
 
 def sources_of(config: Config) -> dict[str, Source]:

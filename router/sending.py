@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from handlers.base import Handler, Sample
@@ -33,7 +34,7 @@ class Sent:
     def words(self) -> str:
         """The disposition where it was accepted, else what the router said."""
         word = "disposition" if self.accepted else "detail"
-        return str(self.answer.get(word) or HTTPStatus(self.status).phrase)
+        return str(self.answer.get(word) or responses.get(self.status, "it did not say why"))
 
 
 async def send_sample(client: Client, url: str, handler: Handler, step: Sample, *, deliver: bool) -> Sent:

@@ -112,7 +112,7 @@ def _print_delivery(delivery: DeliveryStory, console: Console) -> None:
     for number, attempt in enumerate(record.attempts, start=1):
         ms = "" if attempt.ms is None else str(attempt.ms)
         answer = escape(plain(attempt.response[:80].replace("\n", " ")))
-        table.add_row(str(number), _time(attempt.at), ms, attempt.result, attempt.reason, answer)
+        table.add_row(str(number), _time(attempt.at), ms, attempt.result, escape(attempt.reason), answer)
     console.print(table)
 
 

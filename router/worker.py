@@ -12,6 +12,7 @@ from arq.cron import CronJob
 from redis.exceptions import RedisError
 
 from router.bell import chore, listen
+from router.connection import end
 from router.delivery import Deliveries
 from router.identity import PARTITIONS
 from router.intake import Intake
@@ -76,9 +77,7 @@ class Worker:
             for loop in loops:
                 loop.stop()
             await asyncio.wait(working, timeout=GRACE_SECONDS)
-            for task in [listening, stopped, showing, *working]:
-                task.cancel()
-            await asyncio.gather(listening, stopped, showing, *working, return_exceptions=True)
+            await end(listening, stopped, showing, *working)
 
     async def _work_sink(self, name: str, stop: asyncio.Event) -> None:
         """A sink that can't work as it is set up keeps its deliveries waiting, and the others going."""

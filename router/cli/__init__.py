@@ -1,5 +1,8 @@
 """The `ats-router` command. Every command is a few lines here; what it does is in the module it calls."""
 
+import logging
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -8,6 +11,7 @@ from router import __version__
 
 from router.cli import running, watching, mending, config, offline  # isort: skip (the order of the help)
 from router.cli.shared import app
+from router.logs import log_as_json
 
 __all__ = ["app", "config", "main", "mending", "offline", "running", "watching"]
 
@@ -27,4 +31,8 @@ def _global(
 
 
 def main() -> None:
+    log_as_json(logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may have letters that the terminal has not
     app()

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+import uvloop
 from rich.console import Console
 
 from handlers.base import Sample
@@ -90,7 +91,7 @@ def serve_command(
     log_as_json()
     supervisor.exit_with_parent()
     with told():
-        asyncio.run(serve(settings, url_of(settings)))
+        uvloop.run(serve(settings, url_of(settings)))
 
 
 @app.command("work")
@@ -100,7 +101,7 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
     log_as_json()
     supervisor.exit_with_parent()
     with told():
-        asyncio.run(work(settings, url_of(settings)))
+        uvloop.run(work(settings, url_of(settings)))
 
 
 @app.command("demo")
@@ -175,7 +176,7 @@ def _port_must_be_free(host: str, port: int) -> None:
                 return
         except OSError as error:
             if time.monotonic() > give_up or error.errno != errno.EADDRINUSE:
-                reason = (error.strerror or "unknown error").lower()
+                reason = (error.strerror or "unknown error").partition(" (")[0].lower()
                 fail(
                     f"can't listen on {host} port {port} ({reason}): stop what does, or choose another with --port or"
                     " server.port"

@@ -13,14 +13,16 @@ import statistics
 import sys
 import tempfile
 import time
+from asyncio.subprocess import Process
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,6 +30,7 @@ from rich.table import Table
 from router.assess import TEST_HEADER, make_test_mark
 from router.client import Client, NoAnswer
 from router.config import Config, load
+from router.connection import ServerProblem
 from router.demo.endpoint import Endpoint
 from router.demo.steps import Step, story
 from router.headline import headline
@@ -36,6 +39,7 @@ from router.records import Attempt, DeliveryState
 from router.run import open_ledger, sources_of, url_of
 from router.sending import Sent, post_body
 from router.story import Story, events_of, read_story
+from router.supervisor import PARENT_VARIABLE
 from sinks.base import Result
 
 SOURCE = "greenhouse"
@@ -65,8 +69,25 @@ class Figures:
 
 
 async def run(console: Console) -> int:
-    """Tell the story twice; the exit code is 0 when everything arrived."""
-    folder = Path(tempfile.mkdtemp(prefix="ats-router-"))
+    """Tell the story twice; the exit code is 0 when everything arrived. Only a failure leaves its directory behind."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="ats-router-"))
+    except OSError as error:
+        console.print(f"[bold red]The demo needs a directory for temporary files:[/] {escape(str(error))}")
+        return 1
+    try:
+        await _run_in(folder, console)
+    except (DemoFailed, NoAnswer, ServerProblem, RedisError, OSError) as failed:
+        console.print(f"\n[bold red]The demo failed:[/] {escape(str(failed))}. What happened is in {folder / 'up.log'}")
+        return 1
+    except BaseException:  # Ctrl-C above all
+        shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+    return 0
+
+
+async def _run_in(folder: Path, console: Console) -> None:
     endpoint = Endpoint(_free_port())
     environment = {
         "GREENHOUSE_SECRET": secrets.token_hex(16),
@@ -76,17 +97,12 @@ async def run(console: Console) -> int:
     port = _free_port()
     try:
         config = _configured(example_config(), environment, folder, port)
-        async with _router(folder, port, environment), Client() as client:
-            await _until_ready(client, port)
+        async with _router(folder, port, environment) as router, Client() as client:
+            await _until_ready(client, port, router)
             async with open_ledger(config, url_of(config), wait=True) as ledger:
                 await _Demo(console, config, port, endpoint, client, ledger).run()
-    except (DemoFailed, NoAnswer) as failed:
-        console.print(f"\n[bold red]The demo failed:[/] {escape(str(failed))}. What happened is in {folder / 'up.log'}")
-        return 1
     finally:
         await endpoint.stop()
-    shutil.rmtree(folder)
-    return 0
 
 
 def example_config() -> Path:
@@ -107,24 +123,28 @@ def _configured(path: Path, environment: dict[str, str], folder: Path, port: int
 
 
 @asynccontextmanager
-async def _router(folder: Path, port: int, environment: dict[str, str]) -> AsyncIterator[None]:
-    """`ats-router up`, as anyone would run it; its log goes into the directory."""
-    command = ["-m", "router.cli", "up", "--config", str(example_config()), "--data-dir", str(folder)]
+async def _router(folder: Path, port: int, environment: dict[str, str]) -> AsyncIterator[Process]:
+    """`ats-router up`, as anyone would run it; its log goes into the directory. It ends with this process."""
+    command = ["-P", "-m", "router.cli", "up", "--config", str(example_config()), "--data-dir", str(folder)]
+    given = {**os.environ, **environment, PARENT_VARIABLE: str(os.getpid())}
     with (folder / "up.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, "--port", str(port), env={**os.environ, **environment}, stdout=log, stderr=log
+            sys.executable, *command, "--port", str(port), env=given, stdout=log, stderr=log
         )
         try:
-            yield
+            yield process
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
             async with asyncio.timeout(_STOP_SECONDS):
                 await process.wait()
 
 
-async def _until_ready(client: Client, port: int) -> None:
+async def _until_ready(client: Client, port: int, router: Process) -> None:
     give_up = time.monotonic() + _START_SECONDS
     while True:
+        if router.returncode is not None:
+            raise DemoFailed(f"the router ended with code {router.returncode}")
         try:
             url = f"http://127.0.0.1:{port}/readyz"
             if (await client.request("GET", url, headers={}, timeout=1.0, keep=0)).status == _READY_STATUS:

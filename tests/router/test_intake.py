@@ -44,7 +44,7 @@ async def taken(ledger: Ledger) -> AsyncIterator[Taken]:
 async def events_of(ledger: Ledger, receipt: str) -> list[StoredEvent]:
     """The events of a receipt once all of its facts are worked off."""
     async with asyncio.timeout(3):
-        while (stored := await ledger.read_receipt(receipt)) is None or stored.waiting:
+        while (stored := await ledger.read_receipt(receipt)) is None or stored.waiting:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     events = [await ledger.read_event(event) for event in stored.events]
     return [event for event in events if event is not None]

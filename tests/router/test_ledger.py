@@ -1,6 +1,7 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -74,7 +75,7 @@ async def test_a_ledger_opens_again(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("name", ["schema_version", "partitions"])
 async def test_a_ledger_of_another_layout_is_refused(ledger: Ledger, redis: Redis, name: str) -> None:
-    await redis.hset("ats:meta", name, "99")
+    await cast("Awaitable[int]", redis.hset("ats:meta", name, "99"))
     with pytest.raises(ServerProblem, match=f"{name} .*99"):
         await ledger.open()
 
@@ -118,7 +119,7 @@ async def test_a_duplicate_is_told_apart_and_appends_nothing(ledger: Ledger, red
     before = await everything(redis)
     assert await accept(ledger, receipt) == [False]
     assert (await ledger.counts()).pop((SOURCE, "duplicate")) == 1
-    await redis.hdel(key("counts"), f"{SOURCE} duplicate")
+    await cast("Awaitable[int]", redis.hdel(key("counts"), f"{SOURCE} duplicate"))
     assert await everything(redis) == before
 
 
@@ -522,13 +523,13 @@ def test_an_outage_is_what_may_pass(error: Exception, outage: bool) -> None:
 
 async def test_a_server_that_is_away_is_an_outage() -> None:
     ledger = Ledger(client("unix:///nowhere/at.all"))
-    calls: Sequence[object] = [
+    calls: Sequence[Awaitable[object]] = [
         ledger.accept(PARTITION, [make_receipt("1")]),
         ledger.due_in(INTAKE),
         ledger.claim(INTAKE, PARTITION, 1),
         ledger.memory_used(),
     ]
-    for error in await asyncio.gather(*calls, return_exceptions=True):  # type: ignore[call-overload]
+    for error in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(error, RedisError)
         assert is_outage(error)
     await ledger.close()

@@ -233,6 +233,11 @@ def test_an_outcome_is_an_event_also_where_it_was_mentioned_before() -> None:
     assert outcomes(event) == (None, HIRED)
 
 
+def test_a_mentioned_outcome_does_not_replace_a_told_one() -> None:
+    facts = [make_fact(CREATED), make_fact(UPDATED, outcome=HIRED), make_fact(DECIDED, outcome=HIRED)]
+    assert outcomes(last(*facts)) == (PENDING, HIRED)
+
+
 def test_a_move_that_carries_the_outcome_tells_it() -> None:
     assert types_of(make_fact(CREATED), make_fact(MOVED, to=PHONE, outcome=DECLINED))[-1] == [MOVED, DECIDED]
 

@@ -1,0 +1,148 @@
+"""Logs tell what happened and where, and never what was in it."""
+
+import asyncio
+import io
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+
+log = logging.getLogger("router.something")
+
+
+def only_line(logged: io.StringIO) -> dict[str, object]:
+    [line] = logged.getvalue().splitlines()
+    entry: dict[str, object] = json.loads(line)
+    return entry
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+def test_a_line_is_json_with_its_fields(logged: io.StringIO) -> None:
+    log.info("what\nhappened", extra={"source": "greenhouse", "status": 200})
+    line = only_line(logged)
+    assert line.pop("time")
+    assert line == {
+        "message": "what\nhappened",
+        "level": "INFO",
+        "logger": "router.something",
+        "source": "greenhouse",
+        "status": 200,
+    }
+
+
+def test_an_exception_is_told_by_its_type_and_place_only(logged: io.StringIO) -> None:
+    try:
+        fail("Ada Lovelace")
+    except ValueError:
+        log.exception("it failed")
+    line = only_line(logged)
+    assert str(line["exc_info"]).startswith("ValueError <- ")
+    assert "test_logs.py" in str(line["exc_info"])
+    assert "Lovelace" not in logged.getvalue()
+
+
+def raise_from_a_cause() -> None:
+    try:
+        fail("Ada")
+    except ValueError as error:
+        raise KeyError("Lovelace") from error
+
+
+def raise_in_an_except() -> None:
+    try:
+        fail("Ada")
+    except ValueError:
+        raise KeyError("Lovelace")  # noqa: B904 (that is the point)
+
+
+def raise_from_none() -> None:
+    try:
+        fail("Ada")
+    except ValueError:
+        raise KeyError("Lovelace") from None
+
+
+def raise_a_group() -> None:
+    raise ExceptionGroup("Ada", [ValueError("Lovelace")])
+
+
+def raise_with_a_note() -> None:
+    error = KeyError("Ada")
+    error.add_note("Lovelace")
+    raise error
+
+
+def raise_in_a_circle() -> None:
+    first, second = KeyError("Ada"), ValueError("Lovelace")
+    first.__cause__, second.__cause__ = second, first
+    raise first
+
+
+@pytest.mark.parametrize(
+    ("failing", "types"),
+    [
+        (raise_from_a_cause, ["KeyError", "ValueError"]),
+        (raise_in_an_except, ["KeyError", "ValueError"]),
+        (raise_from_none, ["KeyError", "ValueError"]),
+        (raise_a_group, ["ExceptionGroup"]),
+        (raise_with_a_note, ["KeyError"]),
+        (raise_in_a_circle, ["KeyError", "ValueError"]),
+    ],
+)
+def test_chained_exceptions_are_told_without_their_texts(
+    logged: io.StringIO, failing: object, types: list[str]
+) -> None:
+    assert callable(failing)
+    try:
+        failing()
+    except Exception:
+        log.exception("it failed")
+    told = str(only_line(logged)["exc_info"]).splitlines()
+    assert [line.split(" ")[0] for line in told] == types
+    assert "Ada" not in logged.getvalue()
+    assert "Lovelace" not in logged.getvalue()
+
+
+async def test_what_asyncio_says_of_a_task_that_failed_quotes_nothing(logged: io.StringIO) -> None:
+    async def forgotten() -> None:
+        fail("Ada Lovelace")
+
+    task = asyncio.create_task(forgotten())
+    await asyncio.wait([task])
+    del task
+    line = only_line(logged)
+    assert (line["message"], line["level"]) == ("Task exception was never retrieved", "ERROR")
+    assert "Lovelace" not in logged.getvalue()
+
+
+async def test_what_asyncio_says_of_a_callback_that_failed_quotes_nothing(logged: io.StringIO) -> None:
+    asyncio.get_running_loop().call_soon(fail, "Ada Lovelace")
+    await asyncio.sleep(0.01)
+    assert str(only_line(logged)["message"]).startswith("Exception in callback")
+    assert "Lovelace" not in logged.getvalue()
+
+
+def test_an_error_that_ends_the_process_is_a_line_like_any_other() -> None:
+    code = "from router.logs import log_as_json; log_as_json(); raise ValueError('Ada Lovelace')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    [line] = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert json.loads(line)["level"] == "CRITICAL"
+    assert "ValueError" in line
+    assert "Lovelace" not in line
+
+
+def test_libraries_that_name_arguments_are_heard_from_warning_on_only() -> None:
+    code = (
+        "import logging; from router.logs import log_as_json; log_as_json()\n"
+        "for name in ('uvicorn.access', 'arq.worker', 'httpx', 'asyncio', 'aiohttp.access', 'router.x'):\n"
+        "    logging.getLogger(name).info('%s says so', name)\n"
+        "    logging.getLogger(name).debug('%s whispers', name)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["logger"] for line in ended.stderr.splitlines()] == ["router.x"]
