@@ -106,7 +106,7 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
 
 @app.command("demo")
 def demo_command() -> None:
-    """See it work, in a minute, without an account: real processes, signed webhooks, an endpoint that goes away."""
+    """See it work, in a minute, without an account: real processes, signed webhooks, a service that goes down."""
     raise typer.Exit(asyncio.run(demo.run(Console(highlight=False, soft_wrap=True))))
 
 

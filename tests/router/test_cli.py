@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from router import __version__, cli
+from router.cli import running
 from router.schema import Event
 from router.story import Story
 from tests.router.receiving import SECRET, received, signed
@@ -31,6 +32,8 @@ ENVIRONMENT = {
     "GREENHOUSE_SECRET": SECRET,
     "MY_SERVICE_URL": "http://127.0.0.1:9/events",
     "MY_SERVICE_SECRET": f"whsec_{b64encode(b'x' * 32).decode()}",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "HRIS_DATABASE_URL": "sqlite:///hris_staging.db",
     "COLUMNS": "200",
 }
 COMMANDS = ["up", "serve", "work", "check", "demo", "send", "show", "inspect", "schema", "schema event"]
@@ -142,7 +145,7 @@ def test_a_wrong_configuration_is_reported_with_its_line(here: Path, words: list
 
 
 def test_a_good_configuration_is_called_good(config: Path) -> None:
-    assert run("check").stdout == "config.yaml is good: 1 source, 1 sink, 3 routes.\n"
+    assert run("check").stdout == "config.yaml is good: 1 source, 3 sinks, 3 routes.\n"
     assert run("check", config).exit_code == 0
 
 
@@ -226,7 +229,7 @@ def test_what_is_no_router_is_not_taken_for_one(config: Path, stranger: str, sta
 
 
 def test_a_port_in_use_is_told_before_anything_starts(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(running, "_PATIENCE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run("up", "--port", str(port))

@@ -19,6 +19,8 @@ ENVIRONMENT = {
     "GREENHOUSE_SECRET": "gh-secret-1",
     "MY_SERVICE_URL": "https://example.com/hook",
     "MY_SERVICE_SECRET": SIGNING_SECRET,
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "HRIS_DATABASE_URL": "sqlite:///hris_staging.db",
     "EMPTY": "",
 }
 SINKS_AND_ROUTES = """
