@@ -1,40 +1,30 @@
-"""The one outgoing HTTP client, for sinks and vendor APIs: the library behind it can change in this module alone.
+"""The one outgoing HTTP client, for sinks and vendor APIs: the library behind it can change here and in `transport`.
 
 It tells exactly what a retry hangs on: when no answer came, could the request have been sent? It sends each request
 once, follows no redirect, keeps no cookie and reads no more of an answer than is wanted. Neither a URL nor a
-library's error text leaves this module, because both can hold secrets: a failure is a short label.
+library's error text leaves them, because both can hold secrets: a failure is a short label.
 """
 
 import asyncio
-import errno
 import re
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from router import __version__
 
-CONNECTIONS = 800
-"""At the same time, over all sinks: below the usual 1,024 open files. The slots of each sink are the real limit."""
-
-KEEPALIVE = 1.5
-"""Seconds until an idle connection is closed: before the server does it (gunicorn after 2 s, Node, Apache and uvicorn
-after 5 s), as a request that crosses the server's close is ambiguous. Reuse pays in bursts, and those need no more."""
+if TYPE_CHECKING:
+    from httpx_aiohttp import AiohttpTransport
 
 CONNECT_LIMIT = 10.0
 """Seconds for name, connection and TLS; half the time limit if that is shorter, so that it always ends first."""
-
-READ_LIMIT = 65536
-"""Bytes of an unwanted rest of an answer that are read to keep its connection. More is cut off."""
 
 _HEADERS = {
     "user-agent": f"ats-router/{__version__}",
@@ -44,7 +34,6 @@ _HEADERS = {
 }
 _parsed = lru_cache(256)(httpx.URL)
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d*)?", re.ASCII)
-_NOT_CONNECTED = {errno.ECONNREFUSED: "refused", errno.ETIMEDOUT: "connect_timeout"}
 
 
 class NoAnswer(Exception):
@@ -95,16 +84,12 @@ class Client:
     only where the configuration says. Certificates are checked against certifi's list or ``SSL_CERT_FILE``.
     """
 
-    _transport: AiohttpTransport
+    _transport: "AiohttpTransport"
 
     async def __aenter__(self) -> Self:
-        tls = httpx.create_ssl_context()
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=[_exact],
-        )
-        self._transport = AiohttpTransport(verify=tls, client=session)
+        from router import transport  # long to load, and only who sends needs it
+
+        self._transport, self._beginning = transport.opened(), transport.beginning
         return self
 
     async def __aexit__(
@@ -142,7 +127,7 @@ class Client:
         except TimeoutError:
             raise NoAnswer("timeout", sent=True) from None
         async with aclosing(response):
-            beginning, whole = await _beginning(response, keep, deadline)
+            beginning, whole = await self._beginning(response, keep, deadline)
         return Answer(response.status_code, response.headers, beginning, whole)
 
 
@@ -161,55 +146,6 @@ def checked_url(url: str) -> str:
     if parsed.userinfo:
         raise ValueError("no user and password in the URL: put them into a header, Authorization")
     return url
-
-
-async def _exact(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Turn aiohttp's errors into ours before the layers above blur them.
-
-    aiohttp sends PUT, DELETE and GET again after a disconnect; httpx-aiohttp calls a disconnect a connect time-out.
-    """
-    try:
-        response = await handler(request)
-    except (aiohttp.ClientError, OSError) as error:
-        raise _no_answer(error) from None
-    # httpx-aiohttp fails on a reason phrase that is not UTF-8.
-    response.reason = None
-    return response
-
-
-def _no_answer(error: Exception) -> NoAnswer:
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return NoAnswer("dns", sent=False)
-        case aiohttp.ClientSSLError():
-            return NoAnswer("tls", sent=False)
-        case aiohttp.ConnectionTimeoutError():
-            return NoAnswer("connect_timeout", sent=False)
-        case aiohttp.ClientConnectorError(os_error=ConnectionResetError() | ConnectionAbortedError()):
-            return NoAnswer("tls", sent=False)
-        case aiohttp.ClientConnectorError():
-            return NoAnswer(_NOT_CONNECTED.get(error.os_error.errno or 0, "unreachable"), sent=False)
-        case aiohttp.ClientResponseError():
-            return NoAnswer("garbage", sent=True)
-        case _:
-            return NoAnswer("reset", sent=True)
-
-
-async def _beginning(response: httpx.Response, keep: int, deadline: float) -> tuple[bytes, bool]:
-    """The first ``keep`` bytes of the body, as far as they come until the deadline, and whether that is all of it."""
-    body, ended = bytearray(), False
-    with suppress(TimeoutError, httpx.HTTPError, aiohttp.ClientError):
-        async with (
-            asyncio.timeout_at(deadline),
-            aclosing(cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))) as chunks,
-        ):
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > max(keep, READ_LIMIT):
-                    break
-            else:
-                ended = True
-    return bytes(body[:keep]), ended and len(body) <= keep
 
 
 def _moment(text: str) -> datetime | None:

@@ -9,7 +9,7 @@ from handlers.base import Disposition, Receipt
 from router.assess import Marked, intake_items, waiting_facts
 from router.identity import partition_in, subject_key
 from router.ledger import BATCH, Ledger
-from router.receiver import Source
+from router.parts import Source
 from router.records import DeliveryState, PutBack, PutBackAnswer, Replayed, StoredDelivery
 from router.schema import Event
 

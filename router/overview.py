@@ -7,8 +7,8 @@ from router.config import Config
 from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
+from router.parts import sources_of
 from router.records import DeliveryState
-from router.run import sources_of
 from router.schema import EventType, Model
 from sinks.base import Result
 

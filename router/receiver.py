@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -16,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from handlers.base import Disposition, Handler, Normalised, Receipt, Rejected
+from handlers.base import Disposition, Normalised, Receipt, Rejected
 from router.acceptor import Acceptor
 from router.assess import Marked, assess, dedupe_of, intake_items, read_test_mark, waiting_facts
 from router.bell import Bell
@@ -24,6 +23,7 @@ from router.connection import end
 from router.health import Health
 from router.identity import receipt_id
 from router.ledger import Ledger
+from router.parts import Source
 from router.problems import problem
 from router.records import NewReceipt, ReceiptRecord
 
@@ -35,15 +35,6 @@ BODY_SECONDS = 30.0
 _TOO_LARGE = HTTPStatus(413)  # named differently before and after Python 3.13
 _ASK_AGAIN_SECONDS = 30
 _ASK_AGAIN_DISABLED_SECONDS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A configured source, ready to receive."""
-
-    name: str
-    handler: Handler
-    enabled: bool
 
 
 class TooLarge(Exception):

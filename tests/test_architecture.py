@@ -21,7 +21,8 @@ FILES = {
 }
 GROUND = {
     "router",
-    *(f"router.{name}" for name in ("schema", "secret", "units", "client", "plugins", "fields", "wording")),
+    *(f"router.{name}" for name in ("schema", "secret", "units", "client", "transport")),
+    *(f"router.{name}" for name in ("plugins", "fields", "wording")),
 }
 """What handlers and sinks may use of the router. It stands on nothing else of ours."""
 

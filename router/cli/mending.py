@@ -31,8 +31,8 @@ from router.identity import partition_in
 from router.ledger import BATCH, Ledger
 from router.ledger_keys import deliveries_index, drift_index
 from router.mending import ReplayedReceipt, Retried, replay, retry
+from router.parts import sources_of
 from router.records import DeliveryState, ReceiptRecord, StoredReceipt
-from router.run import sources_of
 from router.tables import print_drift, print_drifted
 
 _ALL = 1_000_000

@@ -1,4 +1,7 @@
-"""Commands that run the router, or something against it: up, serve, work, demo, send."""
+"""Commands that run the router, or something against it: up, serve, work, demo, send.
+
+What only one of them needs and is long to load it imports itself, so that the others answer sooner.
+"""
 
 import asyncio
 import errno
@@ -10,11 +13,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-import uvloop
 from rich.console import Console
 
 from handlers.base import Sample
-from router import demo, supervisor
+from router import supervisor
 from router.cli.shared import (
     CONFIG,
     ConfigOption,
@@ -31,7 +33,7 @@ from router.client import Client, NoAnswer, checked_url
 from router.connection import ServerProblem
 from router.embedded import EmbeddedServer
 from router.logs import log_as_json
-from router.run import data_dir_of, open_ledger, serve, sources_of, url_of, work
+from router.parts import data_dir_of, open_ledger, sources_of, url_of
 from router.schema import EventType, Outcome
 from router.sending import send_sample
 from router.story import events_of
@@ -90,6 +92,10 @@ def serve_command(
     settings = configured(config, data_dir, host, port)
     log_as_json()
     supervisor.exit_with_parent()
+    import uvloop
+
+    from router.processes import serve
+
     with told():
         uvloop.run(serve(settings, url_of(settings)))
 
@@ -100,6 +106,10 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
     settings = configured(config, data_dir)
     log_as_json()
     supervisor.exit_with_parent()
+    import uvloop
+
+    from router.processes import work
+
     with told():
         uvloop.run(work(settings, url_of(settings)))
 
@@ -107,6 +117,8 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
 @app.command("demo")
 def demo_command() -> None:
     """See it work, in a minute, without an account: real processes, signed webhooks, a service that goes down."""
+    from router import demo
+
     raise typer.Exit(asyncio.run(demo.run(Console(highlight=False, soft_wrap=True))))
 
 

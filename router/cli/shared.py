@@ -14,7 +14,7 @@ from rich.console import Console
 from router.config import Config, ConfigErrors, load
 from router.connection import ServerProblem
 from router.ledger import Ledger
-from router.run import open_ledger, url_of
+from router.parts import open_ledger, url_of
 from router.supervisor import WRONG_CONFIG
 from router.wording import did_you_mean, listed
 

@@ -21,7 +21,7 @@ from router.connection import ServerProblem
 from router.demo.endpoint import Service, SlackStandIn
 from router.demo.process import DemoFailed, router_process, until_ready
 from router.demo.telling import Teller
-from router.run import open_ledger, url_of
+from router.parts import open_ledger, url_of
 
 
 async def run(console: Console) -> int:

@@ -24,9 +24,9 @@ from router.demo.process import DemoFailed
 from router.demo.steps import Step, story
 from router.headline import headline, plain
 from router.ledger import Ledger
+from router.parts import sources_of
 from router.preview import print_preview
 from router.records import Attempt, DeliveryState
-from router.run import sources_of
 from router.sending import Sent, post_body
 from router.story import Story, events_of, read_story
 from sinks.base import Result

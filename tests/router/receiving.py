@@ -22,9 +22,10 @@ from router.config.settings import Server
 from router.connection import client
 from router.health import Health
 from router.ledger import Ledger
-from router.receiver import Receiver, Source
+from router.parts import Source
+from router.processes import http_server
+from router.receiver import Receiver
 from router.records import StoredReceipt
-from router.run import http_server
 
 T = TypeVar("T")
 

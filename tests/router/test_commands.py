@@ -18,9 +18,8 @@ from router.connection import client
 from router.identity import receipt_id
 from router.ledger import INTAKE, Ledger
 from router.mending import replay
-from router.receiver import Source
+from router.parts import Source, sources_of
 from router.records import NewReceipt, WaitingFact
-from router.run import sources_of
 from router.schema import EventType
 from tests.factories import NOW, PARTITION, SOURCE, make_record
 from tests.router.bulk import Bulk, fill

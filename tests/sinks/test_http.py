@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook
 
-from router import client as client_module
+from router import transport
 from router.client import Client
 from router.secret import Reference
 from sinks.base import Outcome, Result
@@ -164,7 +164,7 @@ async def test_connection_that_closes_under_a_request_is_ambiguous(client: Clien
 
 
 async def test_idle_connection_is_given_up_before_servers_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "KEEPALIVE", 0.05)
+    monkeypatch.setattr(transport, "KEEPALIVE", 0.05)
     async with Client() as client, Target(answers()) as target:
         sink = http(client, target.url)
         await sink.attempt(DELIVERY)

@@ -1,32 +1,33 @@
-"""From a configuration to running parts: what `serve` and `work` run, and what other commands need of them."""
+"""From a configuration to its parts: the sources with their handlers, and the ledger."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from redis.exceptions import RedisError
 
 import handlers
-import sinks
-from router.bell import Bell, arq_redis
-from router.client import Client
+from handlers.base import Handler
 from router.config import Config
-from router.config.settings import Server
 from router.connection import client, is_outage
 from router.embedded import socket_of
-from router.health import Health
 from router.ledger import Ledger
-from router.protocol import BoundedProtocol
-from router.receiver import Receiver, Source
-from router.worker import Worker
 
 log = logging.getLogger(__name__)
 
 _SERVER_PAUSE_SECONDS = 0.5
-_STOP_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A configured source, ready to receive."""
+
+    name: str
+    handler: Handler
+    enabled: bool
 
 
 def sources_of(config: Config) -> dict[str, Source]:
@@ -73,39 +74,3 @@ async def open_ledger(config: Config, url: str, *, wait: bool) -> AsyncIterator[
         yield ledger
     finally:
         await ledger.close()
-
-
-async def serve(config: Config, url: str) -> None:
-    """Run the receiver until SIGTERM or SIGINT."""
-    async with open_ledger(config, url, wait=True) as ledger:
-        health = Health(ledger, data_dir_of(config))
-        bell = Bell(arq_redis(url))
-        receiver = Receiver(sources_of(config), ledger, health, bell, max_body=config.server.max_body)
-        log.info("receiving", extra={"host": config.server.host, "port": config.server.port})
-        await http_server(receiver, config.server).serve()
-
-
-def http_server(receiver: Receiver, settings: Server) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            receiver.app(),
-            host=settings.host,
-            port=settings.port,
-            http=BoundedProtocol,
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=_STOP_SECONDS,
-        )
-    )
-
-
-async def work(config: Config, url: str) -> None:
-    """Run the worker until SIGTERM or SIGINT."""
-    async with open_ledger(config, url, wait=True) as ledger, Client() as http:
-        destinations = {
-            name: (sinks.by_type()[settings.type](settings, http), settings) for name, settings in config.sinks.items()
-        }
-        worker = Worker(ledger, url, config.routes, destinations, retention=config.retention.events)
-        await worker.run()

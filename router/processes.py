@@ -1,0 +1,56 @@
+"""What `serve` and `work` run: one receiver, one worker. Imported by those only, as the servers take long to load."""
+
+import logging
+
+import uvicorn
+
+import sinks
+from router.bell import Bell, arq_redis
+from router.client import Client
+from router.config import Config
+from router.config.settings import Server
+from router.health import Health
+from router.parts import data_dir_of, open_ledger, sources_of
+from router.protocol import BoundedProtocol
+from router.receiver import Receiver
+from router.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5
+
+
+async def serve(config: Config, url: str) -> None:
+    """Run the receiver until SIGTERM or SIGINT."""
+    async with open_ledger(config, url, wait=True) as ledger:
+        health = Health(ledger, data_dir_of(config))
+        bell = Bell(arq_redis(url))
+        receiver = Receiver(sources_of(config), ledger, health, bell, max_body=config.server.max_body)
+        log.info("receiving", extra={"host": config.server.host, "port": config.server.port})
+        await http_server(receiver, config.server).serve()
+
+
+def http_server(receiver: Receiver, settings: Server) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            receiver.app(),
+            host=settings.host,
+            port=settings.port,
+            http=BoundedProtocol,
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
+
+
+async def work(config: Config, url: str) -> None:
+    """Run the worker until SIGTERM or SIGINT."""
+    async with open_ledger(config, url, wait=True) as ledger, Client() as http:
+        destinations = {
+            name: (sinks.by_type()[settings.type](settings, http), settings) for name, settings in config.sinks.items()
+        }
+        worker = Worker(ledger, url, config.routes, destinations, retention=config.retention.events)
+        await worker.run()
