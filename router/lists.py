@@ -188,15 +188,17 @@ async def follow(
 ) -> AsyncIterator[Row]:
     """The newest rows, oldest first, then whatever is new or changed, for ever. ``look`` lists newest first."""
     since = await ledger.time()
-    shown: dict[tuple[str, datetime], None] = {}
+    shown: dict[str, float] = {}
     while True:
         for row in reversed(await look(wanted)):
-            if (row.id, row.at) not in shown:
-                since = max(since, row.at.timestamp())
-                shown[row.id, row.at] = None
+            # without its time: what changed while the list was read is found once more, under its new time
+            said, at = row.model_dump_json(exclude={"at"}), row.at.timestamp()
+            if said not in shown:
+                since = max(since, at)
                 yield row
+            shown[said] = at
         border = since - _OVERLAP_SECONDS
-        shown = {seen: None for seen in shown if seen[1].timestamp() >= border}
+        shown = {said: at for said, at in shown.items() if at >= border}
         wanted = replace(wanted, since=border, limit=_FOLLOWED)
         await asyncio.sleep(LOOK_SECONDS)
 

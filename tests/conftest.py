@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from router.connection import client
 from router.ledger import Ledger
+from tests.postgres import Postgres
 from tests.valkey import Valkey
 
 
@@ -59,3 +60,12 @@ async def ledger(url: str) -> AsyncIterator[Ledger]:
     await ledger.open()
     yield ledger
     await ledger.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with tempfile.TemporaryDirectory(prefix="ats") as folder:  # pytest's own folders are too long for a socket
+        server = Postgres(Path(folder))
+        server.start()
+        yield server
+        server.stop()

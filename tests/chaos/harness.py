@@ -33,7 +33,7 @@ from router.config import load
 from router.connection import ServerProblem, client
 from router.embedded import EmbeddedServer, socket_of
 from router.ledger import INTAKE, Ledger, sink_lane
-from router.run import sources_of
+from router.parts import sources_of
 from router.schema import EventType
 from router.sending import Sent, post_body
 from router.supervisor import PARENT_VARIABLE
@@ -53,8 +53,9 @@ sources:
 {"".join(f"  {source}: {{vendor: greenhouse, secret: '${{SECRET}}'}}" + chr(10) for source in SOURCES)}
 sinks:
   {SINK}: {{type: http, url: '${{ENDPOINT}}'}}
+  $SINKS
 routes:
-  - send_to: [{SINK}]
+  - send_to: [{SINK}, $NAMES]
 """
 _LOOK_SECONDS = 0.02
 _POST_AGAIN_SECONDS = 0.2
@@ -280,7 +281,9 @@ class Program:
 class Rig:
     """An installation in a folder of its own, with an ATS before it and an endpoint behind it."""
 
-    def __init__(self, folder: Path, endpoint: Endpoint, client: Client, redis_url: str | None) -> None:
+    def __init__(
+        self, folder: Path, endpoint: Endpoint, client: Client, redis_url: str | None, staging: Mapping[str, str]
+    ) -> None:
         self.folder = folder
         self.endpoint = endpoint
         self.faults: list[float] = []
@@ -291,9 +294,13 @@ class Rig:
         self._redis_url = redis_url
         self._config = folder / "config.yaml"
         redis = f"data_dir: {folder}/data" if redis_url is None else "url: ${REDIS}"
-        self._config.write_text(_CONFIG.replace("$REDIS", redis))
+        further = "\n  ".join(f"{sink}: {{type: hris_staging, url: '${{URL_OF_{sink}}}'}}" for sink in staging)
+        config = _CONFIG.replace("$REDIS", redis).replace("$SINKS", further).replace("$NAMES", ", ".join(staging))
+        self._config.write_text(config)
         given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url, "REDIS": redis_url or ""}
+        given |= {f"URL_OF_{sink}": url for sink, url in staging.items()}
         self._environment = {**os.environ, **given}
+        self._lanes = (INTAKE, *map(sink_lane, (SINK, *staging)))
         self._programs: list[Program] = []
         self._paused: set[int] = set()
         self.vendor = Vendor(client, self.url, sources_of(load(self._config, given))[SOURCES[0]].handler)
@@ -420,20 +427,23 @@ class Rig:
         give_up = time.monotonic() + PROMISED_SECONDS
         async with self.redis() as redis:
             ledger = Ledger(redis)
-            for lane in (INTAKE, sink_lane(SINK)):
+            for lane in self._lanes:
                 while waiting := (await ledger.backlog(lane)).subjects:
                     assert time.monotonic() < give_up, f"all arrived, yet {waiting} subjects wait in {lane}"
                     await asyncio.sleep(_LOOK_SECONDS)
 
 
 @asynccontextmanager
-async def make_rig(redis_url: str | None = None) -> AsyncIterator[Rig]:
-    """Without a URL the embedded server is used, which only `up` starts. After an error in here the folder stays."""
+async def make_rig(redis_url: str | None = None, staging: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
+    """Without a URL the embedded server is used, which only `up` starts. After an error in here the folder stays.
+
+    ``staging``: further sinks, of the type `hris_staging`, that get everything too: names and databases.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ats-"))  # pytest's own folders are too long for a socket
     async with AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(Endpoint())
         http = await stack.enter_async_context(Client())
-        rig = Rig(folder, endpoint, http, redis_url)
+        rig = Rig(folder, endpoint, http, redis_url, staging or {})
         try:
             yield rig
         except BaseException as failed:

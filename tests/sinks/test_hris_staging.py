@@ -4,8 +4,7 @@ import os
 import random
 import ssl
 import stat
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,8 +34,9 @@ from router.secret import Reference
 from sinks.base import Delivery, Outcome, Result, SinkProblem
 from sinks.hris_database import outcome_of
 from sinks.hris_staging import HrisStaging, HrisStagingSettings
+from tests.databases import Database, Postgresql, Sqlite
 from tests.postgres import Postgres
-from tests.sinks.database import Database, DatabaseConformance, Postgresql, Sqlite
+from tests.sinks.database import DatabaseConformance
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 OK = Outcome(Result.DELIVERED, "ok")
@@ -50,15 +50,6 @@ JOB = Job(
     recruiters=[Person(name="Rita"), Person(name="Rob")], hiring_managers=[Person(name="Hugo", email="h@example.com")],
     custom_fields={"cost_centre": 4711},
 )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory(prefix="ats") as folder:  # pytest's own folders are too long for a socket
-        server = Postgres(Path(folder))
-        server.start()
-        yield server
-        server.stop()
 
 
 @pytest.fixture
