@@ -24,6 +24,7 @@ QUEUE = "ats:arq"
 _POLL_SECONDS = 0.02
 _RING_PAUSE_SECONDS = 0.01
 _RESTART_PAUSE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 0.5
 _JOB_LIFE_MS = 60_000
 
 
@@ -116,7 +117,12 @@ async def listen(url: str, on_ring: Callable[[Sequence[int]], None], chores: Seq
 
 
 async def _close(worker: Worker) -> None:
-    """`Worker.close` writes to the server, which may be away, and must not keep its tasks from being cancelled."""
+    """`Worker.close` writes to the server, which may be away, and must not keep its tasks from being cancelled.
+
+    Rings are over in a moment. Cancelled, one would leave its last words to arq on a connection that is closed here.
+    """
+    if worker.tasks:
+        await asyncio.wait(worker.tasks.values(), timeout=_LAST_WORDS_SECONDS)
     await end(*worker.tasks.values())
     closing: Awaitable[None] = worker.pool.aclose(close_connection_pool=True)
     await closing
