@@ -338,12 +338,22 @@ class Rig:
 
     @asynccontextmanager
     async def redis(self) -> AsyncIterator[Redis]:
-        """A connection to the server that keeps the ledger."""
-        redis = client(self._redis_url or socket_of(self.folder / "data"))
+        """A connection to the server that keeps the ledger; one that is just starting again is waited for."""
+        redis = client(self._redis_url or await self._embedded_url())
         try:
             yield redis
         finally:
             await redis.aclose(close_connection_pool=True)
+
+    async def _embedded_url(self) -> str:
+        give_up = time.monotonic() + PROMISED_SECONDS
+        while True:
+            try:
+                return socket_of(self.folder / "data")
+            except ServerProblem:
+                if time.monotonic() > give_up:
+                    raise
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def server_pid(self) -> int:
         """Of the server that answers; one that is just starting again is waited for."""
