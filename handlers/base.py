@@ -6,19 +6,18 @@ file or another handler.
 """
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from hashlib import sha256
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-from pydantic_core import PydanticCustomError
-
-from router.schema import EventType, Fact, Outcome
-from router.secret import Secret
-from router.units import OneOrSeveral
+from handlers.guide import Guide
+from handlers.settings import SourceSettings
+from router.schema import EventType, Fact, Outcome, Stage, StageKind
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +66,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """One request as the vendor would send it. ``rest`` is what follows the source's name in the path."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What a handshake must be answered with."""
 
@@ -106,58 +114,33 @@ class Sample:
     outcome: Outcome = Outcome.PENDING
 
 
-class SourceSettings(BaseModel):
-    """Settings that every source has; a handler's own settings extend them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    vendor: str
-    enabled: bool = True
-
-    @property
-    def secrets(self) -> tuple[bytes, ...]:
-        """Every secret that is valid now, the one to sign with first."""
-        return ()
-
-
-class SignedSettings(SourceSettings):
-    """For vendors that sign. While a secret is being changed both the new and the old one are valid."""
-
-    secret: OneOrSeveral[Secret] = Field(
-        min_length=1, description="what the vendor signs with, as ${NAME_OF_AN_ENVIRONMENT_VARIABLE}"
-    )
-
-    @field_validator("secret")
-    @classmethod
-    def _none_is_blank(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if not all(secret.get_secret_value().strip() for secret in secrets):
-            raise PydanticCustomError("blank_secret", "a secret is empty, so that anyone could sign with it")
-        return secrets
-
-    @property
-    def secrets(self) -> tuple[bytes, ...]:
-        return tuple(secret.get_secret_value().encode() for secret in self.secret)
-
-
 class Handler(ABC):
     """One vendor. Made once per source, with that source's settings."""
 
     vendor: ClassVar[str]
     title: ClassVar[str]
     Settings: ClassVar[type[SourceSettings]]
-    registration: ClassVar[str]
-    """Where a person enters the URL in the ATS, and what else to enter there, in one or two sentences."""
+    guide: ClassVar[Guide]
 
     kept_headers: ClassVar[frozenset[str]] = frozenset()
     """Lower-case names of the headers that are kept with the receipt; never one that carries a secret."""
 
+    success: ClassVar[int] = 200
+    """The status with which a webhook that is safe is answered."""
+
+    stage_kinds: ClassVar[Mapping[StageKind, Sequence[str]]] = {}
+    """Names of stages that mean a kind at every customer of this vendor, where the vendor tells it no other way."""
+
     def __init__(self, settings: SourceSettings) -> None:
         """``settings`` is an instance of the class's own ``Settings``."""
         self.settings = settings
+        patterns = [*settings.stages.items(), *self.stage_kinds.items()]
+        self._kinds = [(re.compile("|".join(map(_pattern, names)), re.IGNORECASE), kind) for kind, names in patterns]
 
     @abstractmethod
     def verify(self, receipt: Receipt) -> None:
-        """Return if the request came from the vendor; fail closed and in constant time otherwise.
+        """Return if the request came from the vendor, or is a handshake, which can't be verified and is never an event;
+        fail closed and in constant time otherwise.
 
         Raises:
             Rejected: the signature or secret is missing, malformed, outdated or wrong.
@@ -172,19 +155,71 @@ class Handler(ABC):
         """
 
     @abstractmethod
-    def sign(self, body: bytes, at: datetime) -> dict[str, str]:
-        """The headers with which the vendor would send ``body``, signed with the first secret of the settings."""
+    def sign(self, body: bytes, at: datetime) -> Post:
+        """The request with which the vendor would send ``body``, signed with the first secret of the settings.
+
+        Raises:
+            ValueError: the vendor sends nothing.
+        """
 
     @abstractmethod
     def sample(self, step: Sample) -> bytes:
-        """The body with which the vendor would tell ``step``. Normalising it gives the step back."""
+        """The body with which the vendor would tell ``step``. Normalising it gives the step back, as far as it says it.
+
+        Raises:
+            ValueError: the vendor has no webhook that tells this.
+        """
 
     def read(self, receipt: Receipt) -> Normalised:
-        """`normalise`, with drift as an answer. Never raises: what is signed is kept, whatever it holds."""
+        """`normalise`, with stage kinds from the settings and drift as an answer. Never raises: what is signed is kept,
+        whatever it holds."""
         try:
-            return self.normalise(receipt)
+            return self.with_kinds(self.normalise(receipt))
         except Drift as drift:
             return Normalised(Disposition.DRIFT, reason=str(drift))
         except Exception as error:  # a fault of ours must not cost the vendor's event: it is kept and can be replayed
             log.exception("the %s handler failed; the request is kept as drift", self.vendor)
             return Normalised(Disposition.DRIFT, reason=f"the handler failed with {type(error).__name__}")
+
+    def with_kinds(self, normalised: Normalised) -> Normalised:
+        """The same, with the kinds of stages that the vendor told no kind of."""
+        if not self._kinds or not normalised.facts:
+            return normalised
+        return replace(normalised, facts=tuple(map(self.with_kind, normalised.facts)))
+
+    def with_kind(self, fact: Fact) -> Fact:
+        changes: dict[str, object] = {}
+        for name in ("from_stage", "to_stage"):
+            stage: Stage | None = getattr(fact, name)
+            if stage is not None:
+                changes[name] = self._kind_known(stage)
+        if (application := fact.application) is not None and application.stage is not None:
+            stage = self._kind_known(application.stage)
+            changes["application"] = application.model_copy(update={"stage": stage})
+        return fact.model_copy(update=changes) if changes else fact
+
+    def _kind_known(self, stage: Stage) -> Stage:
+        if stage.kind is not None:
+            return stage
+        for pattern, kind in self._kinds:
+            if any(pattern.fullmatch(text.strip()) for text in (stage.name, stage.id) if text):
+                return stage.model_copy(update={"kind": kind})
+        return stage
+
+
+def windowed(receipt: Receipt, minutes: int = 10) -> str:
+    """A `Normalised.dedupe` for bodies without time or id: the same bytes are the same event for some minutes only."""
+    return f"{sha256(receipt.body).hexdigest()}:{int(receipt.received_at.timestamp() // (60 * minutes))}"
+
+
+def ignored(vendor_event: str | None, reason: str, **more: Any) -> Normalised:
+    """A genuine request that becomes no event. ``reason``: why, as a clause; ``more``: other fields of `Normalised`."""
+    return Normalised(Disposition.IGNORED, vendor_event, reason=reason, **more)
+
+
+NO_TYPE = "the common event has no type for it"
+"""The reason for ignoring an event that the vendor documents, or one that nobody has heard of."""
+
+
+def _pattern(name: str) -> str:
+    return ".*".join(map(re.escape, name.strip().split("*")))

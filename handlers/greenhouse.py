@@ -5,16 +5,17 @@ are ``{"action": ..., "payload": ...}``. They tell neither the actor nor the pre
 """
 
 import hashlib
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from handlers.base import Disposition, Handler, Normalised, Receipt, Sample, SignedSettings
+from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
+from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node, is_not_asked_for
-from handlers.signatures import check_hmac_sha256, hex_sha256, only_header
+from handlers.settings import SecretSettings
+from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
 from router.schema import (
     Application,
     Candidate,
@@ -58,6 +59,7 @@ _CANDIDATE_ACTIONS = {  # and where the candidate stands
     "delete_candidate": (EventType.CANDIDATE_DELETED, "person"),
     "merge_candidate": (EventType.CANDIDATE_MERGED, "person"),
 }
+_OFFER_ACTIONS = ("offer_created", "offer_approved", "offer_updated", "offer_deleted")
 _OUTCOMES = {
     "active": Outcome.PENDING,
     "hired": Outcome.HIRED,
@@ -88,35 +90,52 @@ _SAMPLE_ACTIONS: Mapping[tuple[EventType, Outcome | None], str] = {
 class Greenhouse(Handler):
     vendor = "greenhouse"
     title = "Greenhouse Recruiting"
-    Settings = SignedSettings
-    registration = "Configure > Dev Center > Web Hooks, once per event, with the source's secret as its secret key."
+    Settings = SecretSettings
+    guide = Guide(
+        proof=Proof.BODY,
+        confidence=Confidence.OFFICIAL,
+        steps=[
+            "Open Configure > Dev Center > Web Hooks and choose Web Hooks again",
+            "for each event below: a name of your choice, the event, the URL, and as secret key the source's secret",
+            "leave the error recipient's address filled in, and save: Greenhouse sends a ping, which is answered",
+        ],
+        events=[
+            *_APPLICATION_ACTIONS,
+            *_OFFER_ACTIONS,
+            "delete_application",
+            *_CANDIDATE_ACTIONS,
+            "candidate_anonymized",
+        ],
+        verified="the Signature header, an HMAC-SHA256 over the exact body",
+        missing=["who did it", "the stage before (the router knows it from the event before)", "interviews"],
+    )
     kept_headers = frozenset({_DELIVERY_ID})
 
     def verify(self, receipt: Receipt) -> None:
-        digest = hex_sha256(only_header(receipt, "signature"), prefix=_SIGNATURE_PREFIX)
-        check_hmac_sha256(digest, receipt.body, self.settings.secrets)
+        digest = hex_digest(only_header(receipt, "signature"), prefix=_SIGNATURE_PREFIX)
+        check_hmac(digest, receipt.body, self.settings.secrets)
 
     def normalise(self, receipt: Receipt) -> Normalised:
         body = Node.parse(receipt.body)
         onboarding = body.text("event_type", sometimes=True)
         if onboarding and not body.text("action", sometimes=True):
-            return _ignored(onboarding, "it is of Greenhouse Onboarding, another product")
+            return ignored(onboarding, "it is of Greenhouse Onboarding, another product")
         action = body.need_text("action")
         if action == "ping":
             return Normalised(Disposition.PING, action)
         if action == "interview_deleted":
-            return _ignored(action, "it names the interview only, not the application")
+            return ignored(action, "it names the interview only, not the application")
         tell = _TELLERS.get(action)
         if tell is None:
-            return _ignored(action, "the common event has no type for it")
+            return ignored(action, NO_TYPE)
         fact = tell(action, body.need_node("payload"))
         # the header is not signed: it names the delivery for people, but two deliveries are told apart by their bodies
         fact = fact.model_copy(update={"vendor_event_id": receipt.header(_DELIVERY_ID)})
         return Normalised(Disposition.EVENTS, action, (fact,), soft_drift=body.soft_drift)
 
-    def sign(self, body: bytes, at: datetime) -> dict[str, str]:
-        digest = hmac.digest(self.settings.secrets[0], body, "sha256").hex()
-        return {_DELIVERY_ID: hashlib.sha256(body).hexdigest()[:32], "signature": _SIGNATURE_PREFIX + digest}
+    def sign(self, body: bytes, at: datetime) -> Post:
+        signature = _SIGNATURE_PREFIX + hex_hmac(self.settings.secrets[0], body)
+        return Post(body, {_DELIVERY_ID: hashlib.sha256(body).hexdigest()[:32], "signature": signature})
 
     def sample(self, step: Sample) -> bytes:
         outcome = step.outcome if step.type is EventType.OUTCOME_CHANGED else None
@@ -126,10 +145,6 @@ class Greenhouse(Handler):
         body = json.dumps({"action": action, "payload": {"application": _sample_application(step)}})
         # Greenhouse writes non-ASCII characters, < and > as \\uXXXX, then signs (page Introduction; docs issue 276)
         return body.replace("<", "\\u003c").replace(">", "\\u003e").encode()
-
-
-def _ignored(name: str, reason: str) -> Normalised:
-    return Normalised(Disposition.IGNORED, name, reason=reason)
 
 
 def _tell_application(action: str, payload: Node) -> Fact:
@@ -241,7 +256,7 @@ def _tell_anonymised_candidate(action: str, payload: Node) -> Fact:
 
 _TELLERS: dict[str, Callable[[str, Node], Fact]] = {
     **dict.fromkeys(_APPLICATION_ACTIONS, _tell_application),
-    **dict.fromkeys(("offer_created", "offer_approved", "offer_updated", "offer_deleted"), _tell_offer),
+    **dict.fromkeys(_OFFER_ACTIONS, _tell_offer),
     "delete_application": _tell_deleted_application,
     **dict.fromkeys(_CANDIDATE_ACTIONS, _tell_candidate),
     "candidate_anonymized": _tell_anonymised_candidate,

@@ -8,7 +8,7 @@ object that is not there, so handlers chain without asking: ``body.node("candida
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from math import isfinite
 from typing import Final, TypeVar, cast
@@ -23,6 +23,8 @@ T = TypeVar("T")
 _MISSING: Final = object()
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _DEEPEST_VALUE = 32
+_DIGITS = re.compile(r"\d{1,16}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NOT_ASKED_FOR = re.compile(
     r"(?<![a-z])(ssn|social[ _-]?security|date[ _-]?of[ _-]?birth|birth[ _-]?(?:date|day)|dob|gender|sex|race|ethnic\w*"
@@ -55,8 +57,8 @@ class Node:
         self._soft = soft
 
     @classmethod
-    def parse(cls, body: bytes) -> "Node":
-        """The object that ``body`` is.
+    def parse(cls, body: bytes, *, several: bool = False) -> "Node":
+        """The object that ``body`` is. ``several``: a list is welcome too, as an object with ``items``.
 
         Raises:
             Drift: it is not UTF-8, not JSON, not an object, or nested too deeply.
@@ -67,8 +69,15 @@ class Node:
             raise Drift("body", "is not UTF-8") from None
         except (ValueError, RecursionError):
             raise Drift("body", "is not JSON, or nested too deeply") from None
+        if several and isinstance(data, list):
+            data = {"items": data}
         if not isinstance(data, dict):
             raise Drift("body", "is not an object")
+        return cls(data, "", {})
+
+    @classmethod
+    def of(cls, data: dict[str, object]) -> "Node":
+        """An object that was made or parsed elsewhere, of JSON's types."""
         return cls(data, "", {})
 
     def __bool__(self) -> bool:
@@ -109,6 +118,11 @@ class Node:
         """An ISO 8601 time in UTC; ``zone`` is for vendors that write local time without one."""
         value = self._take(key, sometimes)
         return self._kept(key, value, _moment(value, zone))
+
+    def epoch(self, key: str, *, unit: float = 1.0, sometimes: bool = False) -> datetime | None:
+        """Unix time as a number or its digits; ``unit`` is in seconds, 0.001 for the milliseconds that many write."""
+        value = self._take(key, sometimes)
+        return self._kept(key, value, _unix(value, unit))
 
     def date(self, key: str, *forms: str, sometimes: bool = False) -> str | None:
         """A day as YYYY-MM-DD; ``forms`` are the ways besides ISO 8601 in which the vendor writes it."""
@@ -243,6 +257,17 @@ def _moment(value: object, zone: tzinfo | None) -> datetime | None:
                 return None
             moment = moment.replace(tzinfo=zone)
         return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _unix(value: object, unit: float) -> datetime | None:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return _EPOCH + timedelta(seconds=value * unit)
     except (ValueError, OverflowError):
         return None
 

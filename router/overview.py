@@ -24,7 +24,7 @@ class SourceOverview(Model):
     vendor: str
     enabled: bool
     url: str
-    registration: str
+    steps: list[str]
     last_receipt: datetime | None
     verified: int
     events: int
@@ -84,7 +84,7 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
                 vendor=source.handler.vendor,
                 enabled=source.enabled,
                 url=f"{base.rstrip('/')}/webhooks/{name}",
-                registration=source.handler.registration,
+                steps=list(source.handler.guide.steps),
                 last_receipt=_moment(seen[name]) if name in seen else None,
                 verified=sum(mine.get(disposition, 0) for disposition in Disposition),
                 events=sum(count for what, count in mine.items() if what in _TYPES),

@@ -5,10 +5,12 @@ by the order in which facts were accepted; an older fact still becomes an event,
 """
 
 from collections.abc import Iterator
+from datetime import datetime
+from hashlib import blake2b
 
 from router.identity import event_id
 from router.records import ApplicationState, WaitingFact
-from router.schema import Application, Event, EventType, Fact, Outcome, Stage, StageKind, Told
+from router.schema import Application, Candidate, Event, EventType, Fact, Job, Outcome, Stage, StageKind, Told
 
 _OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.DECLINED}
 _TOLD_ONCE = {
@@ -18,6 +20,21 @@ _TOLD_ONCE = {
     EventType.CANDIDATE_MERGED: "candidate:merged",
 }
 _FACT_FIELDS = frozenset(Told.model_fields)
+_TELL_CONTENT = frozenset(
+    (
+        EventType.APPLICATION_CREATED,
+        EventType.STAGE_CHANGED,
+        EventType.OUTCOME_CHANGED,
+        EventType.APPLICATION_UPDATED,
+    )
+)
+_TOLD_OTHERWISE = {"stage", "outcome", "previous_outcome", "updated_at", "rejected_at", "hired_at", "rejection_reason"}
+_CONTENT: dict[str, set[str]] = {
+    "application": set(Application.model_fields) - _TOLD_OTHERWISE - {"id"},
+    "candidate": set(Candidate.model_fields) - {"id"},
+    "job": set(Job.model_fields),
+}
+"""What is compared to see whether anything else of an application changed."""
 
 
 def project(state: ApplicationState, waiting: WaitingFact) -> tuple[ApplicationState, list[Event]]:
@@ -47,6 +64,9 @@ def _is_late(state: ApplicationState, fact: Fact) -> bool:
 
 def _news(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
     """The types of events that a fact makes, in the order in which they are sent."""
+    if fact.is_snapshot:
+        yield from _news_of_snapshot(state, fact)
+        return
     match fact.type:
         case EventType.STAGE_CHANGED:
             assert fact.to_stage is not None
@@ -54,12 +74,38 @@ def _news(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
                 yield fact.type
         case EventType.OUTCOME_CHANGED:
             pass
+        case EventType.APPLICATION_UPDATED:
+            if fact.needs_enrichment or (content := _content(fact)) is None or content != state.content:
+                yield fact.type
         case _:
             if _once(fact) not in state.told:
                 yield fact.type
     outcome = _outcome(state, fact)
     if outcome is not None and not ("outcome" in state.told and outcome is state.outcome):
         yield EventType.OUTCOME_CHANGED
+
+
+def _news_of_snapshot(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
+    """What differs from the state. Of an application that nothing was told of, a decision says what happened: that it
+    came from another stage as well would be a guess, unless the stage itself is the decision."""
+    stage, outcome = _stage(fact), _outcome(state, fact)
+    decided = outcome is not None and not ("outcome" in state.told and outcome is state.outcome)
+    decided_by_stage = stage is not None and stage.kind in _OUTCOME_OF_KIND
+    moved = stage is not None and not stage.same_as(state.stage)
+    if "stage" not in state.told:
+        moved = stage is not None and (not decided or decided_by_stage)
+    if moved:
+        yield EventType.STAGE_CHANGED
+    if decided:
+        yield EventType.OUTCOME_CHANGED
+    if not moved and not decided and state.content is not None and _content(fact) != state.content:
+        yield EventType.APPLICATION_UPDATED
+
+
+def _content(fact: Fact) -> str | None:
+    """A digest of what a fact says besides ids, stage, outcome and when they changed; None where it says no more."""
+    said = fact.model_dump(include=_CONTENT, exclude_defaults=True)
+    return blake2b(repr(said).encode(errors="replace"), digest_size=8).hexdigest() if any(said.values()) else None
 
 
 def _once(fact: Fact) -> str | None:
@@ -75,17 +121,21 @@ def _outcome(state: ApplicationState, fact: Fact) -> Outcome | None:
     told = fact.application.outcome if fact.application else None
     if fact.type is EventType.OUTCOME_CHANGED:
         return told
-    if fact.type not in (EventType.STAGE_CHANGED, EventType.APPLICATION_CREATED) or _once(fact) in state.told:
+    about_it = fact.is_snapshot or fact.type in (EventType.STAGE_CHANGED, EventType.APPLICATION_CREATED)
+    if not about_it or _once(fact) in state.told:
         return None
     if told in (Outcome.HIRED, Outcome.DECLINED):
         return told
     stage = _stage(fact)
     if stage is not None and stage.kind in _OUTCOME_OF_KIND:
         return _OUTCOME_OF_KIND[stage.kind]
+    if fact.is_snapshot and told is Outcome.PENDING and state.outcome in (Outcome.HIRED, Outcome.DECLINED):
+        return told
     left_the_end = (
-        fact.type is EventType.STAGE_CHANGED
+        (fact.is_snapshot or fact.type is EventType.STAGE_CHANGED)
         and state.stage is not None
         and state.stage.kind in _OUTCOME_OF_KIND
+        and stage is not None
         and not state.stage.same_as(stage)
         and not _is_late(state, fact)
     )
@@ -99,10 +149,12 @@ def _stage(fact: Fact) -> Stage | None:
 
 def _learn(state: ApplicationState, fact: Fact) -> ApplicationState:
     changed: dict[str, object] = {"version": fact.vendor_version or state.version}
+    if fact.type in _TELL_CONTENT and not fact.needs_enrichment:
+        changed["content"] = _content(fact) or state.content
     told = set(state.told)
     created = fact.type is EventType.APPLICATION_CREATED and _once(fact) not in state.told
     if (stage := _stage(fact)) is not None:
-        about_it = created or fact.type is EventType.STAGE_CHANGED
+        about_it = created or fact.is_snapshot or fact.type is EventType.STAGE_CHANGED
         if about_it or "stage" not in told:
             changed["stage"] = stage
         if about_it:
@@ -127,8 +179,11 @@ def _event(state: ApplicationState, waiting: WaitingFact, event_type: EventType,
     fields["application"] = _application(state, fact, event_type, late=late)
     if event_type is EventType.STAGE_CHANGED:
         fields["from_stage"] = fact.from_stage or _stage_before(state, fact, late=late)
+        fields["to_stage"] = _stage(fact)
     else:
         fields["from_stage"] = fields["to_stage"] = None
+    occurred_at = _decided_at(fact, fields["application"]) if event_type is EventType.OUTCOME_CHANGED else None
+    occurred_at = occurred_at or fact.occurred_at
     return Event(
         **{
             **fields,
@@ -138,12 +193,21 @@ def _event(state: ApplicationState, waiting: WaitingFact, event_type: EventType,
             "vendor": waiting.vendor,
             "account": waiting.account,
             "received_at": waiting.received_at,
-            "occurred_at": fact.occurred_at or waiting.received_at,
-            "occurred_at_is_estimate": fact.occurred_at is None,
+            "occurred_at": occurred_at or waiting.received_at,
+            "occurred_at_is_estimate": occurred_at is None,
             "sequence": sequence,
             "late": late,
             "test": waiting.test,
         }
+    )
+
+
+def _decided_at(fact: Fact, application: Application | None) -> datetime | None:
+    """When the outcome came about, where it was told in passing with a time of its own."""
+    if application is None or fact.type is EventType.OUTCOME_CHANGED:
+        return None
+    return {Outcome.HIRED: application.hired_at, Outcome.DECLINED: application.rejected_at}.get(
+        application.outcome or Outcome.PENDING
     )
 
 

@@ -54,6 +54,7 @@ class ApplicationState(Model):
     stage: Stage | None = None
     outcome: Outcome | None = None
     told: frozenset[str] = frozenset()
+    content: str | None = Field(None, description="A digest of the rest that was last said of it.")
 
 
 class DeliveryState(StrEnum):

@@ -238,6 +238,11 @@ class Told(Model):
 class Fact(Told):
     """What one webhook, or one polled row, says. Made by handlers; pure."""
 
+    is_snapshot: bool = Field(
+        False, description="On ApplicationUpdated: the vendor tells what the application is now, not what changed."
+    )
+    needs_enrichment: bool = Field(False, description="Bare ids: the vendor's API knows the rest.")
+
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Self:
         if self.type in CANDIDATE_TYPES:
@@ -249,6 +254,8 @@ class Fact(Told):
             raise ValueError("a StageChanged fact needs a to_stage with a name or an id")
         if self.type is EventType.OUTCOME_CHANGED and not (self.application and self.application.outcome):
             raise ValueError("an OutcomeChanged fact needs application.outcome")
+        if self.is_snapshot and self.type is not EventType.APPLICATION_UPDATED:
+            raise ValueError("a snapshot is an ApplicationUpdated fact")
         return self
 
 

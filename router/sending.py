@@ -1,12 +1,13 @@
 """A signed sample, posted to a running router as the vendor would post it, and marked as a test."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.client import responses
 from typing import Any
+from urllib.parse import quote
 
-from handlers.base import Handler, Sample
+from handlers.base import Handler, Post, Sample
 from router.assess import TEST_HEADER, make_test_mark
 from router.client import Client
 
@@ -43,16 +44,22 @@ async def send_sample(client: Client, url: str, handler: Handler, step: Sample, 
     Raises:
         NoAnswer: nothing answers at ``url``.
     """
-    body = handler.sample(step)
-    headers = handler.sign(body, step.at)
-    headers[TEST_HEADER] = make_test_mark(handler.settings.secrets[0], body, deliver=deliver)
-    return await post_body(client, url, body, headers)
+    return await post(client, url, marked(handler, handler.sign(handler.sample(step), step.at), deliver=deliver))
 
 
-async def post_body(client: Client, url: str, body: bytes, headers: dict[str, str]) -> Sent:
-    """Post a body as it is."""
-    headers = {"content-type": "application/json", **{name.lower(): value for name, value in headers.items()}}
-    answer = await client.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT_SECONDS, keep=_ANSWER_KEPT)
+def marked(handler: Handler, signed: Post, *, deliver: bool) -> Post:
+    """A signed request, marked as a test of ours."""
+    mark = make_test_mark(handler.settings.secrets[0], signed.body, deliver=deliver)
+    return replace(signed, headers={**signed.headers, TEST_HEADER: mark})
+
+
+async def post(client: Client, url: str, request: Post) -> Sent:
+    """Post a request as it is to a source's URL."""
+    headers = {"content-type": "application/json", **{name.lower(): value for name, value in request.headers.items()}}
+    to = f"{url}/{quote(request.rest)}" if request.rest else url
+    answer = await client.request(
+        "POST", to, body=request.body, headers=headers, timeout=_TIMEOUT_SECONDS, keep=_ANSWER_KEPT
+    )
     try:
         said = json.loads(answer.body)
     except ValueError:

@@ -77,7 +77,7 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
         console.print(f"[bold]{_source_name(source)}[/]  {source.vendor}")
         facts = Table.grid(padding=(0, 2))
         facts.add_row("URL", escape(source.url))
-        facts.add_row("register it", escape(source.registration))
+        facts.add_row("register it", escape(". ".join(source.steps)))
         facts.add_row("last webhook", f"{_time(source.last_receipt)} UTC" if source.last_receipt else "none yet")
         facts.add_row(
             "webhooks",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 import handlers
 import sinks
-from handlers.base import SourceSettings
+from handlers.settings import SourceSettings
 from router.config.errors import report, unreadable
 from router.config.faults import Fault, Path, Unreadable
 from router.config.located_yaml import Document, decode, read

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, SerializeAsAny
 from pydantic_core import PydanticCustomError
 
-from handlers.base import SourceSettings
+from handlers.settings import SourceSettings
 from router.rules import CompiledRoute
 from router.secret import Reference
 from router.units import Bytes, OneOrSeveral, Seconds

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router.assess import TEST_HEADER, make_test_mark
+from handlers.base import Post
 from router.client import Client
 from router.config import Config
 from router.demo.endpoint import Service, SlackStandIn
@@ -27,7 +27,7 @@ from router.ledger import Ledger
 from router.parts import sources_of
 from router.preview import print_preview
 from router.records import Attempt, DeliveryState
-from router.sending import Sent, post_body
+from router.sending import Sent, marked, post
 from router.story import Story, events_of, read_story
 from sinks.base import Result
 
@@ -100,10 +100,9 @@ class Teller:
 
     async def _post(self, step: Step) -> Sequence[str]:
         """Post one webhook as Greenhouse would, say the verdict, and give the ids of its events."""
-        body = self._handler.sample(step.sample)
-        headers = self._signed(body, step)
+        request = self._signed(step)
         started = time.monotonic()
-        sent = await post_body(self._client, self._url, body, headers)
+        sent = await post(self._client, self._url, request)
         ms = (time.monotonic() - started) * 1000
         duplicate = sent.answer.get("duplicate") is True
         verdict = _verdict(sent, duplicate)
@@ -120,12 +119,12 @@ class Teller:
         self._figures.events += len(events)
         return events
 
-    def _signed(self, body: bytes, step: Step) -> dict[str, str]:
+    def _signed(self, step: Step) -> Post:
+        body = self._handler.sample(step.sample)
         if step.forged:
             settings = self._handler.settings.model_copy(update={"secret": (_OTHER_SECRET,)})
             return type(self._handler)(settings).sign(body, step.sample.at)
-        mark = make_test_mark(self._handler.settings.secrets[0], body, deliver=True)
-        return {**self._handler.sign(body, step.sample.at), TEST_HEADER: mark}
+        return marked(self._handler, self._handler.sign(body, step.sample.at), deliver=True)
 
     async def _story(self, event: str) -> Story:
         told = await read_story(self._ledger, event)

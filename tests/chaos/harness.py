@@ -27,7 +27,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from handlers.base import Handler, Sample
+from handlers.base import Handler, Post, Sample
 from router.client import Client, NoAnswer
 from router.config import load
 from router.connection import ServerProblem, client
@@ -35,7 +35,7 @@ from router.embedded import EmbeddedServer, socket_of
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.parts import sources_of
 from router.schema import EventType
-from router.sending import Sent, post_body
+from router.sending import Sent, post
 from router.supervisor import PARENT_VARIABLE
 
 SINK = "endpoint"
@@ -201,20 +201,19 @@ class Vendor:
             datetime.now(UTC),
             stage=str(step.stage),
         )
-        body = self._handler.sample(sample)
-        headers = self._handler.sign(body, sample.at)
+        signed = self._handler.sign(self._handler.sample(sample), sample.at)
         url = f"{self._router_url}/webhooks/{SOURCES[step.application % len(SOURCES)]}"
         started = time.monotonic()
         while True:
-            if await self._taken(url, body, headers):
+            if await self._taken(url, signed):
                 break
             await asyncio.sleep(_POST_AGAIN_SECONDS)
         self.acknowledged[step] = time.monotonic()
         self.longest_wait = max(self.longest_wait, self.acknowledged[step] - started)
 
-    async def _taken(self, url: str, body: bytes, headers: dict[str, str]) -> bool:
+    async def _taken(self, url: str, signed: Post) -> bool:
         try:
-            sent: Sent = await post_body(self._client, url, body, headers)
+            sent: Sent = await post(self._client, url, signed)
         except NoAnswer as none:
             self.refusals[none.reason] += 1
             return False

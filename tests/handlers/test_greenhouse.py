@@ -39,7 +39,7 @@ def test_the_signature_is_the_algorithm_one_space_and_the_digest_of_the_exact_by
     body = b'{"action":"ping","note":"\\u003cp\\u003e"}'
     digest = hmac.new(b"key", body, hashlib.sha256).hexdigest()
     GREENHOUSE.verify(receipt(body, {"signature": f"sha256 {digest}"}))
-    assert GREENHOUSE.sign(body, NOW)["signature"] == f"sha256 {digest}"
+    assert GREENHOUSE.sign(body, NOW).headers["signature"] == f"sha256 {digest}"
     for other in (f"sha256={digest}", f"sha256  {digest}", f"sha1 {digest}", digest, f"SHA256 {digest}"):
         with pytest.raises(Rejected):
             GREENHOUSE.verify(receipt(body, {"signature": other}))
@@ -48,13 +48,13 @@ def test_the_signature_is_the_algorithm_one_space_and_the_digest_of_the_exact_by
 def test_a_body_that_was_parsed_and_written_again_is_rejected() -> None:
     body = b'{"note":"\\u003cp\\u003e \\u00fc"}'
     with pytest.raises(Rejected):
-        GREENHOUSE.verify(receipt(json.dumps(json.loads(body)).encode(), GREENHOUSE.sign(body, NOW)))
+        GREENHOUSE.verify(receipt(json.dumps(json.loads(body)).encode(), GREENHOUSE.sign(body, NOW).headers))
 
 
 def test_a_digest_that_begins_like_the_prefix_keeps_its_digits() -> None:
     bodies = (str(number).encode() for number in range(10_000))
     body = next(body for body in bodies if hmac.digest(b"key", body, "sha256").hex().startswith(("2", "5", "6", "a")))
-    GREENHOUSE.verify(receipt(body, GREENHOUSE.sign(body, NOW)))
+    GREENHOUSE.verify(receipt(body, GREENHOUSE.sign(body, NOW).headers))
 
 
 def test_the_delivery_id_is_told_but_never_used_to_deduplicate() -> None:

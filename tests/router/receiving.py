@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from handlers.base import Handler, SignedSettings
+from handlers.base import Handler
 from handlers.greenhouse import Greenhouse
+from handlers.settings import SecretSettings
 from router.assess import TEST_HEADER, make_test_mark
 from router.bell import Bell, arq_redis
 from router.config.settings import Server
@@ -34,7 +35,7 @@ MAX_BODY = 64 * 1024
 
 
 def greenhouse(*secrets: str) -> Greenhouse:
-    settings = SignedSettings(vendor="greenhouse", secret=tuple(SecretStr(secret) for secret in secrets))
+    settings = SecretSettings(vendor="greenhouse", secret=tuple(SecretStr(secret) for secret in secrets))
     return Greenhouse(settings)
 
 
@@ -47,7 +48,7 @@ SOURCES = (
 
 def signed(body: bytes, handler: Handler = SIGNER) -> dict[str, str]:
     """The headers with which Greenhouse sends ``body``."""
-    return handler.sign(body, datetime.now(UTC))
+    return dict(handler.sign(body, datetime.now(UTC)).headers)
 
 
 def marked(body: bytes, *, deliver: bool = False, secret: str = SECRET) -> dict[str, str]:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from handlers.base import Disposition, Drift, Handler, Normalised, Receipt, Rejected, Sample
+from handlers.base import Disposition, Drift, Handler, Normalised, Post, Receipt, Rejected, Sample
 from router.assess import TEST_HEADER, Marked, assess, dedupe_of, make_test_mark, read_test_mark, waiting_facts
 from router.schema import EventType
 from tests.factories import NOW, make_fact
@@ -33,8 +33,8 @@ class Strange(Handler):
             raise self.in_normalise
         return Normalised(Disposition.IGNORED)
 
-    def sign(self, body: bytes, at: datetime) -> dict[str, str]:
-        return {}
+    def sign(self, body: bytes, at: datetime) -> Post:
+        return Post(body)
 
     def sample(self, step: Sample) -> bytes:
         return b""

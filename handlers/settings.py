@@ -1,0 +1,89 @@
+"""What a source can be told in the configuration. A handler's own settings extend one of these."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
+
+from router.schema import StageKind
+from router.secret import Secret
+from router.units import OneOrSeveral
+
+PENDING = "pending"
+"""What stands for a secret that `connect` is still to fetch."""
+
+
+class SourceSettings(BaseModel):
+    """Settings that every source has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    vendor: str
+    enabled: bool = True
+    stages: Mapping[StageKind, OneOrSeveral[str]] = Field(
+        {}, description="which stages are of which kind: names or ids, * stands for anything"
+    )
+    timezone: str | None = Field(None, description="where the vendor writes local times, as in Europe/Berlin")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise PydanticCustomError(
+                    "timezone", "there is no such time zone; write one like Europe/Berlin"
+                ) from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.timezone) if self.timezone else None
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """Every secret that is valid now, the one to sign with first."""
+        return ()
+
+
+class SecretSettings(SourceSettings):
+    """For vendors that send a secret or sign with one. While it is being changed the new and the old one are valid."""
+
+    secret: OneOrSeveral[Secret] = Field(
+        min_length=1, description="what the vendor signs with, as ${NAME_OF_AN_ENVIRONMENT_VARIABLE}"
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _none_is_blank(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(secret.get_secret_value().strip() for secret in secrets):
+            raise PydanticCustomError("blank_secret", "a secret is empty, so that anyone could sign with it")
+        return secrets
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        return tuple(secret.get_secret_value().encode() for secret in self.secret)
+
+
+def _none_yet(value: object) -> object:
+    if value == PENDING:
+        return ()
+    if isinstance(value, (list, tuple)) and not value:
+        raise PydanticCustomError("no_secret", f"there is no secret in this list; write one, or {PENDING}")
+    return value
+
+
+class ConnectSettings(SecretSettings):
+    """For vendors where ``ats-router connect`` registers the URL. ``secret: pending`` until the vendor made the secret,
+    which the ledger then keeps; only handshakes are answered before."""
+
+    secret: Annotated[OneOrSeveral[Secret], BeforeValidator(_none_yet)] = Field(
+        description=f"what the vendor signs with, as ${{NAME_OF_AN_ENVIRONMENT_VARIABLE}}, or {PENDING}"
+    )
+
+    def knowing(self, secrets: Sequence[str]) -> Self:
+        """The same settings with secrets that the ledger keeps."""
+        return self.model_copy(update={"secret": (*self.secret, *map(SecretStr, secrets))})

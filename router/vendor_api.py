@@ -1,0 +1,143 @@
+"""A vendor's API as handlers use it: one per source and process, with the manners that vendors ask for.
+
+Calls keep to the vendor's rate; after a 429 or 503 nothing is asked before the vendor's time is over; after a 401 or
+403 one call is let through every half minute, until the credentials work again.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import quote, urlencode
+
+from handlers.base import Drift
+from handlers.enriching import Access, NotThere, Refused, Unavailable
+from handlers.reading import Node
+from router.client import Answer, Client, NoAnswer
+
+CALL_SECONDS = 10.0
+"""A call takes no longer."""
+
+REFUSED_PAUSE = 30.0
+UNAVAILABLE_PAUSE = 5.0
+LONGEST_PAUSE = 600.0
+_LARGEST_ANSWER = 16 * 1024**2
+_CACHED_ANSWERS = 1000
+_THROTTLED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+class VendorApi:
+    """Satisfies `handlers.enriching.Api`."""
+
+    def __init__(self, client: Client, access: Access) -> None:
+        self._client = client
+        self._access = access
+        self._at_once = asyncio.Semaphore(access.at_once)
+        self._next_call = 0.0
+        self._paused_until = 0.0
+        self._pause_problem: Refused | Unavailable | None = None
+        self._cache: dict[str, tuple[float, Node]] = {}
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, cache: float = 0.0) -> Node:
+        """See `handlers.enriching.Api.get`."""
+        target = f"{path}?{urlencode(params)}" if params else path
+        if cache and (known := self._cache.get(target)) and known[0] > time.monotonic():
+            return known[1]
+        answer = await self._call("GET", target)
+        if cache:
+            self._remember(target, answer, cache)
+        return answer
+
+    async def send(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Node:
+        """See `handlers.enriching.Api.send`."""
+        return await self._call(method, path, body, headers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call would have to wait for another one, or for a pause to end."""
+        return self._at_once.locked() or self.pause > 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the vendor may be asked again."""
+        return max(0.0, self._paused_until - time.monotonic())
+
+    def _remember(self, target: str, answer: Node, seconds: float) -> None:
+        if len(self._cache) >= _CACHED_ANSWERS:
+            now = time.monotonic()
+            fresh = {key: entry for key, entry in self._cache.items() if entry[0] > now}
+            self._cache = fresh if len(fresh) < _CACHED_ANSWERS else {}
+        self._cache[target] = (time.monotonic() + seconds, answer)
+
+    async def _call(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Node:
+        if self.pause and self._pause_problem is not None:
+            raise self._pause_problem
+        async with self._at_once:
+            await self._in_turn()
+            answer = await self._request(method, path, body, headers or {})
+        return self._read(answer)
+
+    async def _in_turn(self) -> None:
+        """Space calls out, so that no second has more of them than the vendor allows."""
+        now = time.monotonic()
+        self._next_call = max(now, self._next_call) + 1 / self._access.per_second
+        await asyncio.sleep(self._next_call - now - 1 / self._access.per_second)
+
+    async def _request(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Answer:
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = {"accept": "application/json", **self._access.headers, **headers}
+        if content:
+            sent.setdefault("content-type", "application/json")
+        try:
+            return await self._client.request(
+                method,
+                self._access.base.rstrip("/") + quote(path, safe="/?&=%:,+[]@!$'()*;~"),
+                body=content,
+                headers=sent,
+                timeout=CALL_SECONDS,
+                keep=_LARGEST_ANSWER,
+            )
+        except NoAnswer as error:
+            raise self._paused(Unavailable(f"the vendor's API did not answer ({error.reason})"), None) from None
+
+    def _read(self, answer: Answer) -> Node:
+        status = answer.status
+        if status in _REFUSED:
+            raise self._paused(Refused(f"the vendor's API refuses the credentials ({status})"), REFUSED_PAUSE)
+        if status in _THROTTLED:
+            raise self._paused(Unavailable(f"the vendor's API asks to wait ({status})"), _asked_wait(answer))
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT):
+            raise Unavailable(f"the vendor's API failed ({status})")
+        if not 200 <= status < 300:
+            raise NotThere(f"the vendor's API answered {status}")
+        self._pause_problem = None
+        if not answer.body.strip():
+            return Node.of({})
+        try:
+            return Node.parse(answer.body, several=True)
+        except Drift:
+            raise Unavailable("the vendor's API answered something else than JSON") from None
+
+    def _paused(self, problem: Refused | Unavailable, wait: float | None) -> Refused | Unavailable:
+        pause = min(LONGEST_PAUSE, UNAVAILABLE_PAUSE if wait is None else wait)
+        self._paused_until = time.monotonic() + pause
+        self._pause_problem = problem
+        if isinstance(problem, Unavailable):
+            problem.wait = pause
+        return problem
+
+
+def _asked_wait(answer: Answer) -> float | None:
+    """`Retry-After`, else the reset header that most vendors send: in seconds from now, or as unix time."""
+    if (seconds := answer.retry_after) is not None:
+        return seconds
+    for name in ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset"):
+        text = answer.headers.get(name, "")
+        if text.isascii() and text.replace(".", "", 1).isdecimal():
+            reset = float(text)
+            return reset if reset < 1e9 else max(0.0, reset - time.time())
+    return None

@@ -1,0 +1,84 @@
+"""A stand-in for a vendor's API, over real HTTP, and the client that the router asks it with."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from handlers.enriching import Access
+from router.client import Client
+from router.vendor_api import VendorApi
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came. ``target`` is the path with its query, ``json`` the body, None where there was none."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    json: object
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is answered: JSON of ``body`` (bytes go out as they are)."""
+
+    body: object = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class StandIn:
+    """``answer`` decides on each request; ``asked`` are those that came."""
+
+    url: str
+    asked: list[Asked]
+    answer: Callable[[Asked], Answers]
+
+
+@asynccontextmanager
+async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]:
+    """A server on a free port, as long as the context lasts."""
+    running = StandIn("", [], answer)
+
+    async def handle(request: Request) -> Response:
+        body = await request.body()
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        asked = Asked(request.method, target, dict(request.headers), json.loads(body) if body else None)
+        running.asked.append(asked)
+        told = running.answer(asked)
+        content = told.body if isinstance(told.body, bytes) else b"" if told.body is None else json.dumps(told.body)
+        return Response(content, told.status, dict(told.headers), "application/json")
+
+    app = Starlette(routes=[Route("/{path:path}", handle, methods=METHODS)])
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 uvicorn offers nothing to wait for
+        await asyncio.sleep(0.01)
+    running.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    try:
+        yield running
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def api_of(access: Access | None) -> AsyncIterator[VendorApi]:
+    """The API as the worker gives it to a handler; ``access`` is what the handler's own `access` says."""
+    assert access is not None
+    async with Client() as client:
+        yield VendorApi(client, access)
