@@ -128,6 +128,9 @@ class Handler(ABC):
     success: ClassVar[int] = 200
     """The status with which a webhook that is safe is answered."""
 
+    secret_in_path: bool = False
+    """Whether the source's URL ends with its secret."""
+
     stage_kinds: ClassVar[Mapping[StageKind, Sequence[str]]] = {}
     """Names of stages that mean a kind at every customer of this vendor, where the vendor tells it no other way."""
 

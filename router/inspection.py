@@ -1,16 +1,21 @@
-"""One request, offline: what would the router make of it? No configuration, no server, an empty application state."""
+"""One request, offline: what would the router make of it? No server, an empty application state."""
 
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 import handlers
-from handlers.base import Disposition, Handler, Normalised, Receipt
+from handlers.base import Disposition, Drift, Handler, Normalised, Receipt
+from handlers.guide import Proof
+from handlers.polled import ReadsRows
+from handlers.settings import SecretSettings
 from router.assess import assess, dedupe_of, waiting_facts
 from router.identity import receipt_id
 from router.project import project
@@ -25,29 +30,65 @@ class Misuse(Exception):
     """What was asked for can't be inspected. The text says why."""
 
 
-def inspect_request(
-    vendor: str, body: bytes, headers: Iterable[tuple[str, str]], secrets: Sequence[str], now: datetime
-) -> dict[str, Any]:
-    """The verdict and the resulting events, as plain JSON values.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A recorded webhook, or an answer of a polled vendor's API. ``rest`` follows the source's name in the path."""
 
-    ``verified`` is true, false, or null where no secret was given; the body is normalised then all the same.
+    body: bytes
+    headers: Sequence[tuple[str, str]] = ()
+    rest: str = ""
+    now: datetime | None = None
+
+
+def handler_for(vendor: str, secrets: Sequence[str], settings: Mapping[str, Any] | None = None) -> Handler:
+    """A handler without a configuration; ``settings`` are those of a source, as in the file.
 
     Raises:
-        Misuse: there is no such vendor, or its handler can't be made with these secrets.
+        Misuse: there is no such vendor, or its handler can't be made with these secrets and settings.
     """
-    handler = _handler(vendor, secrets)
-    receipt = Receipt([(name.lower(), value) for name, value in headers], body, now)
-    normalised = assess(handler, receipt) if secrets else handler.read(receipt)
+    known = handlers.by_vendor()
+    if vendor not in known:
+        raise Misuse(f"there is no vendor {vendor!r}; known are: {', '.join(sorted(known))}")
+    handler = known[vendor]
+    given: dict[str, Any] = {**(settings or {}), "vendor": vendor}
+    if issubclass(handler.Settings, SecretSettings):
+        given["secret"] = tuple(map(Reference, secrets or [_NOT_GIVEN]))
+    try:
+        return handler(handler.Settings.model_validate(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Misuse(f"the {vendor} handler can't use these settings: {where}: {first['msg']}") from error
+
+
+def inspect_request(handler: Handler, request: Request, *, verify: bool) -> dict[str, Any]:
+    """The verdict and the resulting events, as plain JSON values.
+
+    ``verified`` is true, false, or null where nothing was verified; the body is normalised then all the same, also one
+    that is an answer of the vendor's API.
+    """
+    headers = [(name.lower(), value) for name, value in request.headers]
+    receipt = Receipt(headers, request.body, request.now or datetime.now(UTC), request.rest)
+    verify = verify and handler.guide.proof is not Proof.NONE
+    normalised = assess(handler, receipt) if verify else _read(handler, receipt)
     rejected = normalised.disposition is Disposition.REJECTED
     return {
-        "vendor": vendor,
-        "verified": not rejected if secrets else None,
+        "vendor": handler.vendor,
+        "verified": not rejected if verify else None,
         "reason": normalised.reason,
         "disposition": normalised.disposition.value,
         "vendor_event": normalised.vendor_event,
         "events": [event.model_dump(mode="json") for event in _events(handler, receipt, normalised)],
         "soft_drift": list(normalised.soft_drift),
     }
+
+
+def _read(handler: Handler, receipt: Receipt) -> Normalised:
+    normalised = handler.read(receipt)
+    if normalised.disposition is Disposition.DRIFT and isinstance(handler, ReadsRows):
+        with suppress(Drift):
+            return handler.with_kinds(handler.normalise_rows(receipt.body))
+    return normalised
 
 
 def inspect_line(line: bytes) -> dict[str, Any]:
@@ -70,8 +111,14 @@ def _inspect_line(line: bytes) -> dict[str, Any]:
     secrets = [] if request.get("secrets") is None else request["secrets"]
     if not isinstance(secrets, list) or not all(isinstance(secret, str) for secret in secrets):
         raise Misuse("secrets is a list of texts")
+    settings = {} if request.get("settings") is None else request["settings"]
+    rest = "" if request.get("rest") is None else request["rest"]
+    if not isinstance(settings, dict) or not isinstance(rest, str):
+        raise Misuse("settings are a JSON object, rest (what follows the source's name in the path) is a text")
     headers = headers_of({} if request.get("headers") is None else request["headers"])
-    return inspect_request(request["vendor"], _body(request), headers, secrets, moment(request.get("now")))
+    handler = handler_for(request["vendor"], secrets, settings)
+    recorded = Request(_body(request), headers, rest, moment(request.get("now")))
+    return inspect_request(handler, recorded, verify=bool(secrets))
 
 
 def _body(request: Mapping[str, Any]) -> bytes:
@@ -117,18 +164,6 @@ def moment(unix: object) -> datetime:
         return datetime.fromtimestamp(unix, UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise Misuse("now is a number of unix seconds") from error
-
-
-def _handler(vendor: str, secrets: Sequence[str]) -> Handler:
-    known = handlers.by_vendor()
-    if vendor not in known:
-        raise Misuse(f"there is no vendor {vendor!r}; known are: {', '.join(sorted(known))}")
-    handler = known[vendor]
-    references = tuple(Reference(secret) for secret in secrets or [_NOT_GIVEN])
-    try:
-        return handler(handler.Settings.model_validate({"vendor": vendor, "secret": references}))
-    except ValidationError as error:
-        raise Misuse(f"the {vendor} handler can't use these secrets: {error.errors()[0]['msg']}") from error
 
 
 def _events(handler: Handler, receipt: Receipt, normalised: Normalised) -> list[Event]:

@@ -1,10 +1,12 @@
-"""What happens to a fact: project it with the application state, match the routes, append the deliveries."""
+"""What happens to a fact: complete it, project it with the application state, match the routes, append deliveries."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router import codec
+from router.enriching import Enricher, Later
 from router.identity import about_key, delivery_id
 from router.lanes import Lease
 from router.ledger import INTAKE, Ledger
@@ -16,6 +18,7 @@ from router.records import (
     DeliveryState,
     NewDelivery,
     NewEvent,
+    PutOff,
     Routed,
     WaitingFact,
 )
@@ -43,28 +46,56 @@ class Intake:
         routes: Sequence[CompiledRoute],
         sinks: Mapping[str, Sink],
         on_deliveries: Callable[[str, int], None],
+        enrichers: Mapping[str, Enricher] | None = None,
     ) -> None:
         self._ledger = ledger
         self._routes = routes
         self._sinks = sinks
         self._on_deliveries = on_deliveries
+        self._enrichers = enrichers or {}
 
     async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
         states = await self._ledger.load_states(partition, [claim.subject for claim in claims])
         return [Job(claim, state) for claim, state in zip(claims, states, strict=True)]
 
-    async def run(self, job: Job, lease: Lease) -> Routed:
+    async def run(self, job: Job, lease: Lease) -> Routed | PutOff:
         """No lease is checked here: nothing leaves the process, and `settle` is refused with an old token."""
         waiting = WaitingFact.model_validate_json(codec.unpack(job.claim.head))
-        state, events = project(job.state, waiting)
-        routed = [route_event(event, self._routes, self._sinks, job.claim.subject, waiting) for event in events]
-        return Routed(job.claim, waiting.receipt, waiting.source, state, routed)
+        try:
+            facts = await self._completed(waiting)
+        except Later as later:
+            return PutOff(job.claim, later.wait)
+        state, events = job.state, []
+        for fact in facts:
+            state, news = project(state, fact)
+            events += [route_event(event, self._routes, self._sinks, job.claim.subject, waiting) for event in news]
+        return Routed(job.claim, waiting.receipt, waiting.source, state, events)
 
-    async def settle(self, partition: int, results: Sequence[Routed]) -> list[int]:
-        answers = await self._ledger.commit(partition, results)
+    async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
+        """The fact as it is, or with what its vendor's API adds, which may make several of it."""
+        enricher = self._enrichers.get(waiting.source)
+        if enricher is None or waiting.test or not waiting.fact.needs_enrichment:
+            return [waiting]
+        seen: Counter[str] = Counter()
+        facts = []
+        for fact in await enricher.complete(waiting.fact, waiting.received_at):
+            facts.append(waiting.model_copy(update={"fact": fact, "ordinal": waiting.ordinal + seen[fact.type]}))
+            seen[fact.type] += 1
+        return facts
+
+    async def settle(self, partition: int, results: Sequence[Routed | PutOff]) -> list[int]:
+        """Store what was made of facts, and give back those that have to wait."""
+        done = [result for result in results if isinstance(result, Routed)]
+        waits = [result for result in results if isinstance(result, PutOff)]
+        committed = iter(await self._commit(partition, done) if done else ())
+        given_back = iter(await self._ledger.put_off(self.lane, partition, waits) if waits else ())
+        return [next(committed if isinstance(result, Routed) else given_back) for result in results]
+
+    async def _commit(self, partition: int, batch: Sequence[Routed]) -> list[int]:
+        answers = await self._ledger.commit(partition, batch)
         sinks = {
             delivery.record.sink
-            for routed, answer in zip(results, answers, strict=True)
+            for routed, answer in zip(batch, answers, strict=True)
             if answer
             for event in routed.events
             for delivery in event.deliveries

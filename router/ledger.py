@@ -1,6 +1,7 @@
 """The ledger: everything that touches Redis, and the truth. All keys can be read here; only arq's are not ours.
 
-This is what changes it; what only looks is in `ledger_reading`, the form of keys in `ledger_keys`.
+This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, the form of
+keys in `ledger_keys`.
 
 Key (after ``ats:{pNN}:``)  type    what
 receipt:ID                  hash    record, body, waiting (facts in intake), events (ids). Its being there is how
@@ -22,6 +23,9 @@ about:HASH                  zset    event ids of one application or candidate
 deliveries:SINK STATE       zset    delivery ids by when they came into this state. What failed and waits for its next
                                     attempt is in "pending" by its commit, and in "retrying" by its last attempt
 drift:SOURCE                zset    ids of receipts that are drift, by time of acceptance
+soft_drift                  hash    "SOURCE PATH" -> how often an optional field was missing or odd
+and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, as JSON, with its secret
+and ``ats:vendor_apis``     hash    SOURCE -> how its vendor's API answers, as JSON
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
 and ``ats:meta``            hash    schema_version, partitions
 
@@ -58,6 +62,7 @@ from router.ledger_keys import (
     sink_lane,
 )
 from router.ledger_reading import LedgerReader, receipt_record
+from router.ledger_sources import SourcesLedger
 from router.records import (
     ApplicationState,
     Backlog,
@@ -67,6 +72,7 @@ from router.records import (
     NewReceipt,
     PutBack,
     PutBackAnswer,
+    PutOff,
     Replayed,
     Routed,
     Settled,
@@ -89,7 +95,7 @@ BATCH = 16
 _PURGE_PUT_OFF_SECONDS = 3600.0
 
 
-class Ledger(LedgerReader):
+class Ledger(LedgerReader, SourcesLedger):
     """One Redis or Valkey server, spoken to in batches."""
 
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
@@ -260,6 +266,14 @@ class Ledger(LedgerReader):
             ]
         return cast(list[int], await self._scripts["settle"](keys, args))
 
+    async def put_off(self, lane: str, partition: int, batch: Sequence[PutOff]) -> list[int]:
+        """Give claims back, to be looked at again after some time. Per claim 0: lease lost, 1: done."""
+        keys = [key(partition, f"{part}:{lane}") for part in ("lane", "leases")]
+        args: list[str | bytes | int] = []
+        for item in batch:
+            args += [item.claim.subject, item.claim.token, round(item.wait * 1000)]
+        return cast(list[int], await self._scripts["put_off"](keys, args))
+
     async def backlog(self, lane: str) -> Backlog:
         """What waits in a lane, over all partitions."""
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -355,7 +369,7 @@ def _sources() -> dict[str, str]:
     folder = resources.files("router") / "lua"
     prelude = (folder / "prelude.lua").read_text()
     sources = {}
-    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "replay"):
+    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "put_off", "replay"):
         flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
         sources[name] = f"{flags}\n{prelude}\n{body}"
     return sources

@@ -5,6 +5,8 @@ from router.records import DeliveryRecord, DeliveryState, ReceiptRecord
 
 INTAKE = "intake"
 WORKERS = "ats:workers"
+HOOKS = "ats:hooks"
+VENDOR_APIS = "ats:vendor_apis"
 RETRYING = "retrying"
 """Where pending deliveries that failed before are listed, beside the states."""
 

@@ -2,13 +2,17 @@
 
 from datetime import UTC, datetime
 
-from handlers.base import Disposition
+from pydantic import Field
+
+from handlers.base import Disposition, Handler
+from handlers.enriching import Enriches
+from handlers.guide import Proof
 from router.config import Config
 from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
-from router.parts import sources_of
-from router.records import DeliveryState
+from router.parts import Source, sources_of
+from router.records import ApiState, DeliveryState
 from router.schema import EventType, Model
 from sinks.base import Result
 
@@ -25,13 +29,17 @@ class SourceOverview(Model):
     enabled: bool
     url: str
     steps: list[str]
+    api: str = Field(description="Whether the vendor's API may be asked, and how it answers.")
+    registered: int = Field(description="Registrations that `connect` made.")
     last_receipt: datetime | None
     verified: int
+    rejected: int
     events: int
     ignored: int
     drift: int
     duplicates: int
     unchanged: int
+    soft_drift: dict[str, int] = Field(description="Paths that were missing or odd, and how often.")
 
 
 class SinkOverview(Model):
@@ -73,7 +81,8 @@ async def read_overview(ledger: Ledger, config: Config) -> Overview:
 
 
 async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
-    counts, seen = await ledger.counts(), await ledger.last_seen()
+    counts, seen, soft_drift = await ledger.counts(), await ledger.last_seen(), await ledger.soft_drift()
+    apis, hooks = await ledger.api_states(), await ledger.hooks()
     base = config.server.public_url or "https://YOUR-HOST"
     rows = []
     for name, source in sources_of(config).items():
@@ -83,18 +92,40 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
                 name=name,
                 vendor=source.handler.vendor,
                 enabled=source.enabled,
-                url=f"{base.rstrip('/')}/webhooks/{name}",
+                url=_url(base, source),
                 steps=list(source.handler.guide.steps),
+                api=_api(source.handler, apis.get(name)),
+                registered=len(hooks.get(name, ())),
                 last_receipt=_moment(seen[name]) if name in seen else None,
-                verified=sum(mine.get(disposition, 0) for disposition in Disposition),
+                verified=sum(mine.get(what, 0) for what in Disposition if what is not Disposition.REJECTED),
+                rejected=mine.get(Disposition.REJECTED, 0),
                 events=sum(count for what, count in mine.items() if what in _TYPES),
                 ignored=mine.get(Disposition.IGNORED, 0),
                 drift=await ledger.how_many(drift_index(name)),
                 duplicates=mine.get("duplicate", 0),
                 unchanged=mine.get("unchanged", 0),
+                soft_drift=soft_drift.get(name, {}),
             )
         )
     return rows
+
+
+def _url(base: str, source: Source) -> str:
+    url = f"{base.rstrip('/')}/webhooks/{source.name}"
+    if source.handler.guide.proof is Proof.NONE:
+        return "none: this vendor sends no webhooks, and ats-router does not poll yet"
+    return f"{url}/SECRET" if source.handler.secret_in_path else url
+
+
+def _api(handler: Handler, state: ApiState | None) -> str:
+    if not isinstance(handler, Enriches):
+        return "not needed"
+    if handler.access() is None:
+        return f"no credentials: {handler.guide.enrichment}" if handler.guide.enrichment else "no credentials"
+    if state is None:
+        return "not asked yet"
+    word = "works since" if state.problem is None else f"{state.problem}, since"
+    return f"{word} {state.since:%Y-%m-%d %H:%M} UTC"
 
 
 async def _sink(ledger: Ledger, name: str, sink_type: str) -> SinkOverview:

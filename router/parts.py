@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
 import handlers
 from handlers.base import Handler
+from handlers.settings import ConnectSettings
 from router.config import Config
 from router.connection import client, is_outage
 from router.embedded import socket_of
 from router.ledger import Ledger
+from router.records import KeptHook
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,25 @@ def sources_of(config: Config) -> dict[str, Source]:
         name: Source(name, handlers.by_vendor()[settings.vendor](settings), settings.enabled)
         for name, settings in config.sources.items()
     }
+
+
+def knowing(source: Source, secrets: Sequence[str]) -> Source:
+    """The same source, with secrets that its vendor made and the ledger keeps."""
+    settings = source.handler.settings
+    if not secrets or not isinstance(settings, ConnectSettings):
+        return source
+    return replace(source, handler=type(source.handler)(settings.knowing(secrets)))
+
+
+def kept_secrets(hooks: Iterable[KeptHook]) -> tuple[str, ...]:
+    """The secrets that a vendor made for its registrations."""
+    return tuple(kept.hook.secret for kept in hooks if kept.hook.secret)
+
+
+def webhook_url(config: Config, source: str) -> str | None:
+    """Where the vendor of ``source`` shall post to; None where the configuration does not say the public address."""
+    base = config.server.public_url
+    return None if base is None else f"{base.rstrip('/')}/webhooks/{source}"
 
 
 def data_dir_of(config: Config) -> Path | None:

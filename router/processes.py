@@ -1,18 +1,24 @@
 """What `serve` and `work` run: one receiver, one worker. Imported by those only, as the servers take long to load."""
 
 import logging
+from collections.abc import Mapping
+from functools import partial
 
 import uvicorn
 
 import sinks
+from handlers.enriching import Enriches
 from router.bell import Bell, arq_redis
 from router.client import Client
 from router.config import Config
 from router.config.settings import Server
+from router.enriching import Enricher
 from router.health import Health
-from router.parts import data_dir_of, open_ledger, sources_of
+from router.ledger import Ledger
+from router.parts import Source, data_dir_of, open_ledger, sources_of
 from router.protocol import BoundedProtocol
 from router.receiver import Receiver
+from router.registering import renew_registrations
 from router.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -52,5 +58,23 @@ async def work(config: Config, url: str) -> None:
         destinations = {
             name: (sinks.by_type()[settings.type](settings, http), settings) for name, settings in config.sinks.items()
         }
-        worker = Worker(ledger, url, config.routes, destinations, retention=config.retention.events)
+        sources = sources_of(config)
+        worker = Worker(
+            ledger,
+            url,
+            config.routes,
+            destinations,
+            retention=config.retention.events,
+            enrichers=enrichers_of(sources, http, ledger),
+            renew=partial(renew_registrations, sources, http, ledger),
+        )
         await worker.run()
+
+
+def enrichers_of(sources: Mapping[str, Source], client: Client, ledger: Ledger) -> dict[str, Enricher]:
+    """Those of the sources whose webhooks hold bare ids and whose settings have credentials for the vendor's API."""
+    found = {}
+    for name, source in sources.items():
+        if isinstance(source.handler, Enriches) and (access := source.handler.access()) is not None:
+            found[name] = Enricher(source.handler, access, client, partial(ledger.note_api, name))
+    return found

@@ -26,6 +26,7 @@ from router.ledger import Ledger
 from router.parts import Source
 from router.problems import problem
 from router.records import NewReceipt, ReceiptRecord
+from router.source_book import SourceBook
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Receiver:
     def __init__(
         self, sources: Mapping[str, Source], ledger: Ledger, health: Health, bell: Bell, *, max_body: int
     ) -> None:
-        self._sources = sources
+        self._book = SourceBook(sources, ledger)
         self._health = health
         self._bell = bell
         self._max_body = max_body
@@ -66,11 +67,12 @@ class Receiver:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self._health.watch())
+        await self._book.sync()
+        beside = [asyncio.create_task(self._health.watch()), asyncio.create_task(self._book.keep_up())]
         try:
             yield
         finally:
-            await end(watching)
+            await end(*beside)
             await self._bell.close()
 
     async def _healthz(self, _request: Request) -> Response:
@@ -97,7 +99,7 @@ class Receiver:
         return response
 
     async def _receive(self, request: Request, fields: dict[str, object]) -> Response:
-        source = self._sources.get(request.path_params["source"])
+        source = self._book.get(request.path_params["source"])
         if source is None:
             fields["verdict"] = "unknown source"
             return problem(HTTPStatus.NOT_FOUND, "There is no source of this name here; check the URL.")
@@ -154,6 +156,7 @@ class Receiver:
         fields |= {"verdict": normalised.disposition, "vendor_event": normalised.vendor_event}
         match normalised.disposition:
             case Disposition.REJECTED:
+                self._book.count_rejected(source.name)
                 fields["reason"] = normalised.reason
                 return problem(HTTPStatus.UNAUTHORIZED, f"Refused: {normalised.reason}.")
             case Disposition.PING:
@@ -178,9 +181,12 @@ class Receiver:
             detail = "The router can't keep webhooks at the moment; send again later."
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_ASK_AGAIN_SECONDS)
         fields["duplicate"] = not kept
+        if kept:
+            self._book.count_soft_drift(source.name, normalised.soft_drift)
         if normalised.disposition is Disposition.DRIFT and kept:
             log.warning("drift", extra={"source": source.name, "receipt": new.id, "reason": normalised.reason})
-        return JSONResponse({"receipt": new.id, "disposition": normalised.disposition, "duplicate": not kept})
+        answer = {"receipt": new.id, "disposition": normalised.disposition, "duplicate": not kept}
+        return JSONResponse(answer, source.handler.success)
 
 
 def new_receipt(source: Source, receipt: Receipt, normalised: Normalised, mark: Marked | None) -> NewReceipt:

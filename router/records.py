@@ -8,6 +8,7 @@ from enum import IntEnum, StrEnum
 from pydantic import Field
 
 from handlers.base import Disposition
+from handlers.connecting import Hook
 from router.identity import partition_in
 from router.schema import Fact, Model, Outcome, Stage
 from sinks.base import Result
@@ -137,6 +138,30 @@ class NewEvent:
     routes: Sequence[str]
     deliveries: Sequence[NewDelivery]
     about: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A claimed fact that can't be worked on yet. ``wait`` is in seconds."""
+
+    claim: Claim
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHook:
+    """A registration at a vendor, and the URL that it was made for."""
+
+    hook: Hook
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiState:
+    """How a vendor's API answers; ``problem`` is None where it does as it should."""
+
+    problem: str | None
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from router.lists import DeliveryRow, EventRow
 from router.overview import Overview, SinkOverview, SourceOverview
 from router.records import ReceiptRecord
 
+_ODD_SHOWN = 10
 _COLORS = {"delivered": "green", "dead": "bold red", "retrying": "yellow", "skipped": "dim"}
 _EVENT_COLUMNS = (("time (UTC)", 19), ("type", 18), ("headline", 44), ("source", 12), ("deliveries", 24), ("event", 30))
 _DELIVERY_COLUMNS = (
@@ -81,8 +82,14 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
         facts.add_row("last webhook", f"{_time(source.last_receipt)} UTC" if source.last_receipt else "none yet")
         facts.add_row(
             "webhooks",
-            f"{source.verified} verified, {source.ignored} of them ignored, {source.drift} kept as drift now",
+            f"{source.verified} verified, {source.ignored} of them ignored, {source.drift} kept as drift now,"
+            f" {source.rejected} rejected",
         )
+        facts.add_row("vendor's API", escape(source.api))
+        if source.registered:
+            facts.add_row("registered", f"{source.registered} by `ats-router connect`")
+        if odd := sorted(source.soft_drift.items(), key=lambda path: -path[1])[:_ODD_SHOWN]:
+            facts.add_row("missing or odd", escape(", ".join(f"{path} ({count} times)" for path, count in odd)))
         console.print(facts)
         console.print()
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -14,10 +14,12 @@ from redis.exceptions import RedisError
 from router.bell import chore, listen
 from router.connection import end
 from router.delivery import Deliveries
+from router.enriching import Enricher
 from router.identity import PARTITIONS
-from router.intake import Intake
+from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import INTAKE, Ledger, sink_lane
+from router.records import PutOff, Routed
 from router.rules import CompiledRoute
 from sinks.base import Sink, SinkProblem, SinkSettings
 
@@ -45,17 +47,21 @@ class Worker:
         sinks: Mapping[str, tuple[Sink, SinkSettings]],
         *,
         retention: float,
+        enrichers: Mapping[str, Enricher] | None = None,
+        renew: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``renew``: puts off the end of registrations at vendors; called every minute."""
         self._ledger = ledger
         self._url = url
         self._retention = retention
+        self._renew = renew
         self._destinations = {name: sink for name, (sink, _) in sinks.items()}
         self._sinks = {
             name: LaneLoop(ledger, Deliveries(ledger, name, sink, settings), settings.concurrency)
             for name, (sink, settings) in sinks.items()
         }
-        intake = Intake(ledger, routes, self._destinations, self._on_deliveries)
-        self._intake = LaneLoop(ledger, intake, INTAKE_SLOTS)
+        intake = Intake(ledger, routes, self._destinations, self._on_deliveries, enrichers)
+        self._intake = LaneLoop[Job, Routed | PutOff](ledger, intake, INTAKE_SLOTS)
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; running attempts get some seconds to end."""
@@ -114,6 +120,7 @@ class Worker:
         return [
             chore("sweep", self._sweep, seconds={0, 30}, timeout=25),
             chore("purge", self._purge, seconds={15}, timeout=50),
+            *([chore("renew", self._renew, seconds={45}, timeout=50)] if self._renew else []),
         ]
 
     async def _sweep(self) -> None:

@@ -26,7 +26,7 @@ GROUND = {
 }
 """What handlers and sinks may use of the router. It stands on nothing else of ours."""
 
-CLIENTS_OF_REDIS = {f"router.{name}" for name in ("ledger", "ledger_reading", "connection", "bell", "embedded")}
+CLIENTS_OF_REDIS = {f"router.{name}" for name in ("ledger", "ledger_reading", "ledger_sources", "connection", "bell", "embedded")}
 VENDORS = {cls.__module__ for cls in concrete_subclasses("handlers", Handler)}  # type: ignore[type-abstract]
 TARGETS = {cls.__module__ for cls in concrete_subclasses("sinks", Sink)}  # type: ignore[type-abstract]
 
@@ -96,7 +96,7 @@ def test_few_modules_speak_to_redis(module: str) -> None:
 
 @modules
 def test_keys_are_named_in_the_ledger_only(module: str) -> None:
-    if module not in ("router.ledger", "router.ledger_keys"):
+    if module not in ("router.ledger", "router.ledger_keys", "router.ledger_sources"):
         assert "ats:{" not in FILES[module].read_text()
 
 

@@ -1,4 +1,4 @@
-"""The command that needs neither a configuration nor a server: inspect."""
+"""The command that needs no server: inspect."""
 
 import json
 import os
@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 import handlers
-from handlers.base import Disposition
-from router.cli.shared import JsonOption, app, misuse
-from router.inspection import Misuse, headers_of, inspect_line, inspect_request, moment
+from handlers.base import Disposition, Handler
+from router.cli.shared import CONFIG, ConfigOption, JsonOption, app, configured, misuse
+from router.inspection import Misuse, Request, handler_for, headers_of, inspect_line, inspect_request, moment
+from router.parts import sources_of
 
 
 @app.command()
@@ -25,15 +26,22 @@ def inspect(
         list[str] | None,
         typer.Option(help="@FILE, or the name of an environment variable. Twice during a rotation."),
     ] = None,
+    rest: Annotated[str, typer.Option(help="What follows the source's name in the URL's path.")] = "",
     now: Annotated[float | None, typer.Option(help="When it came, in unix seconds.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Instead of --vendor: a source of --config, with its settings and secrets.")
+    ] = None,
+    config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
     batch: Annotated[bool, typer.Option(help="Read requests from standard input, a JSON object a line.")] = False,
 ) -> None:
     """Say offline what the router makes of a webhook: is it genuine, and which events does it become?
 
-    Exit code 1: it was rejected.
+    The body may also be an answer of the API of a vendor that is polled.
 
-    With --batch each line has vendor, body or body_base64, and perhaps headers, secrets (a list) and now.
+    Exit code 1: it was rejected. With --source it is verified where --headers or --rest are given.
+
+    With --batch each line has vendor, body or body_base64, and perhaps headers, rest, secrets (a list), settings, now.
 
     The answers come in the same order, one JSON object a line.
     """
@@ -42,16 +50,28 @@ def inspect(
             sys.stdout.write(json.dumps(inspect_line(line)) + "\n")
             sys.stdout.flush()
         return
-    if vendor is None or body is None:
-        misuse("give --vendor and --body, or --batch")
+    if body is None or (vendor is None) is (source is None):
+        misuse("give --body, and either --vendor or --source; or --batch")
     try:
         given = headers_of(_headers_in(headers)) if headers else []
-        answer = inspect_request(vendor, _bytes_of(body), given, [_secret(name) for name in secret or ()], moment(now))
+        request = Request(_bytes_of(body), given, rest, moment(now))
+        if source is not None:
+            answer = inspect_request(_configured(source, config), request, verify=bool(given or rest))
+        else:
+            secrets = [_secret(name) for name in secret or ()]
+            answer = inspect_request(handler_for(str(vendor), secrets), request, verify=bool(secrets))
     except Misuse as problem:
         misuse(str(problem))
     _print_inspection(answer, as_json)
     if answer["disposition"] == Disposition.REJECTED:
         raise typer.Exit(1)
+
+
+def _configured(source: str, config: Path) -> Handler:
+    sources = sources_of(configured(config))
+    if source not in sources:
+        raise Misuse(f"there is no source {source!r} in {config}; there are: {', '.join(sources) or 'none'}")
+    return sources[source].handler
 
 
 def _headers_in(path: Path) -> object:

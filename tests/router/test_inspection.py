@@ -135,8 +135,8 @@ def test_the_same_webhook_becomes_the_same_events_every_time(files: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "give --vendor and --body, or --batch"),
-        (["--vendor", "greenhouse"], "give --vendor and --body, or --batch"),
+        ([], "give --body, and either --vendor or --source; or --batch"),
+        (["--vendor", "greenhouse"], "give --body, and either --vendor or --source; or --batch"),
         (["--vendor", "grenhouse", "--body", "body"], "there is no vendor 'grenhouse'; known are: greenhouse"),
         (["--vendor", "greenhouse", "--body", "nothing"], "nothing can't be read (no such file or directory)"),
         (["--vendor", "greenhouse", "--body", "."], ". can't be read (is a directory)"),
@@ -300,7 +300,7 @@ def test_any_line_has_an_answer(line: bytes) -> None:
 
 
 def test_a_fault_of_ours_in_one_line_is_the_answer_to_that_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyError("Ada Lovelace")
 
     monkeypatch.setattr(inspection, "inspect_request", fail)

@@ -1,13 +1,14 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
+from router.enriching import Enricher
 from router.identity import delivery_id
-from router.intake import Intake
+from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import Ledger, sink_lane
-from router.records import DeliveryState, NewReceipt, StoredEvent
+from router.records import DeliveryState, NewReceipt, PutOff, Routed, StoredEvent
 from router.rules import CompiledRoute, compile_route
 from router.schema import Event, EventType, Outcome, StageKind
 from tests.factories import PARTITION, SOURCE, RecordingSink, make_fact, make_stage, receipt_of, until
@@ -22,9 +23,12 @@ MOVED = make_fact(EventType.STAGE_CHANGED, to=make_stage("Phone"))
 class Taken:
     """An intake at work, and what it told the sinks' loops."""
 
-    def __init__(self, ledger: Ledger, routes: Sequence[CompiledRoute]) -> None:
+    def __init__(
+        self, ledger: Ledger, routes: Sequence[CompiledRoute], enrichers: Mapping[str, Enricher] | None = None
+    ) -> None:
         self.rung: list[tuple[str, int]] = []
-        self.loop = LaneLoop(ledger, Intake(ledger, routes, SINKS, lambda *rung: self.rung.append(rung)), 16)
+        intake = Intake(ledger, routes, SINKS, lambda *rung: self.rung.append(rung), enrichers)
+        self.loop = LaneLoop[Job, Routed | PutOff](ledger, intake, 16)
         self._ledger = ledger
 
     async def accept(self, *receipts: NewReceipt) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handlers.base import Disposition, Receipt
 from router import codec
 from router.assess import assess
-from router.inspection import inspect_request
+from router.inspection import Request, handler_for, inspect_request
 from router.project import project
 from router.receiver import new_receipt
 from router.records import ApplicationState, WaitingFact
@@ -119,7 +119,9 @@ def test_what_is_kept_of_it_can_be_read_again_and_routed(body: bytes) -> None:
 )
 @given(body=bodies)
 def test_inspect_tells_of_anything_signed_what_the_receiver_makes_of_it(body: bytes) -> None:
-    answer = inspect_request("greenhouse", body, signed(body).items(), [SECRET], datetime.now(UTC))
+    answer = inspect_request(
+        handler_for("greenhouse", [SECRET]), Request(body, list(signed(body).items())), verify=True
+    )
     assert answer["verified"] is True
     for event in json.loads(json.dumps(answer, allow_nan=False))["events"]:
         Event.model_validate(event)

@@ -1,0 +1,96 @@
+"""What the ledger keeps of sources besides their webhooks: registrations at vendors, whether an API works, counts."""
+
+import json
+from collections.abc import Awaitable, Mapping
+from datetime import UTC, datetime
+from typing import cast
+
+from redis.asyncio import Redis
+
+from handlers.connecting import Hook
+from router.identity import PARTITIONS, partition_of
+from router.ledger_keys import HOOKS, VENDOR_APIS, key
+from router.records import ApiState, KeptHook
+
+
+class SourcesLedger:
+    """The part of the ledger that is about sources."""
+
+    _redis: Redis
+
+    # --- registrations ------------------------------------------------------------------------------------------
+
+    async def keep_hook(self, source: str, hook: Hook, url: str) -> None:
+        """Remember a registration; one of the same id is replaced, but keeps its secret where the new one has none."""
+        known = {kept.hook.id: kept for kept in (await self.hooks()).get(source, ())}
+        before = known.get(hook.id)
+        record = {
+            "url": url,
+            "events": list(hook.events),
+            "secret": hook.secret or (before.hook.secret if before else None),
+            "expires_at": hook.expires_at.timestamp() if hook.expires_at else None,
+        }
+        await cast("Awaitable[int]", self._redis.hset(HOOKS, f"{source} {hook.id}", json.dumps(record)))
+
+    async def forget_hook(self, source: str, hook_id: str) -> None:
+        await cast("Awaitable[int]", self._redis.hdel(HOOKS, f"{source} {hook_id}"))
+
+    async def hooks(self) -> dict[str, list[KeptHook]]:
+        """Every registration that `connect` made, by source."""
+        found: dict[str, list[KeptHook]] = {}
+        rows = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(HOOKS))
+        for name, packed in sorted(rows.items()):
+            source, _, identifier = name.decode().partition(" ")
+            record = json.loads(packed)
+            ends = record["expires_at"]
+            hook = Hook(
+                id=identifier,
+                events=tuple(record["events"]),
+                secret=record["secret"],
+                expires_at=datetime.fromtimestamp(ends, UTC) if ends else None,
+            )
+            found.setdefault(source, []).append(KeptHook(hook, record["url"]))
+        return found
+
+    # --- vendors' APIs ------------------------------------------------------------------------------------------
+
+    async def note_api(self, source: str, problem: str | None) -> None:
+        """How the API of a source's vendor answers: None, as it should. A problem keeps the time when it began."""
+        before = (await self.api_states()).get(source)
+        seconds, _ = await self._redis.time()
+        since = before.since.timestamp() if before and (before.problem is None) is (problem is None) else seconds
+        record = json.dumps({"problem": problem, "since": since})
+        await cast("Awaitable[int]", self._redis.hset(VENDOR_APIS, source, record))
+
+    async def api_states(self) -> dict[str, ApiState]:
+        """How the vendors' APIs answered lastly, by source; a source that never asked is not among them."""
+        rows = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(VENDOR_APIS))
+        states = {}
+        for source, packed in rows.items():
+            record = json.loads(packed)
+            states[source.decode()] = ApiState(record["problem"], datetime.fromtimestamp(record["since"], UTC))
+        return states
+
+    # --- counts -------------------------------------------------------------------------------------------------
+
+    async def add_counts(self, rejected: Mapping[str, int], soft_drift: Mapping[tuple[str, str], int]) -> None:
+        """Add to how many requests of a source were rejected, and to how often a path of it was missing or odd."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for source, count in rejected.items():
+                pipe.hincrby(key(partition_of(source, None), "counts"), f"{source} rejected", count)
+            for (source, path), count in soft_drift.items():
+                pipe.hincrby(key(partition_of(source, None), "soft_drift"), f"{source} {path}", count)
+            await pipe.execute()
+
+    async def soft_drift(self) -> dict[str, dict[str, int]]:
+        """Per source and path how often an optional field was missing or of another type."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for partition in range(PARTITIONS):
+                pipe.hgetall(key(partition, "soft_drift"))
+            rows = await pipe.execute()
+        found: dict[str, dict[str, int]] = {}
+        for row in rows:
+            for name, count in row.items():
+                source, _, path = name.decode().partition(" ")
+                found.setdefault(source, {})[path] = int(count)
+        return found
