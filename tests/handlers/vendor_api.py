@@ -54,7 +54,7 @@ async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]
 
     async def handle(request: Request) -> Response:
         body = await request.body()
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = request.scope["raw_path"].decode() + (f"?{request.url.query}" if request.url.query else "")
         asked = Asked(request.method, target, dict(request.headers), json.loads(body) if body else None)
         running.asked.append(asked)
         told = running.answer(asked)
