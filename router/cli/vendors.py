@@ -1,0 +1,58 @@
+"""Commands about vendors: which there are, and the beginnings of another one."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from router.cli.shared import JsonOption, app, misuse, wide
+
+scaffold_app = typer.Typer(help="Write the beginnings of a new vendor.", no_args_is_help=True)
+app.add_typer(scaffold_app, name="scaffold")
+
+
+@app.command()
+def vendors(
+    as_json: JsonOption = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/vendors.md.")] = False,
+) -> None:
+    """List the vendors, how their webhooks arrive, and how sure we are of each."""
+    from router import vendor_matrix
+
+    if markdown:
+        typer.echo(vendor_matrix.markdown(), nl=False)
+        return
+    rows = vendor_matrix.rows()
+    if as_json:
+        names = [column.strip("`:").lower().replace(" ", "_") for column in vendor_matrix.COLUMNS]
+        typer.echo(json.dumps([dict(zip(["title", *names[1:]], row, strict=True)) for row in rows], indent=2))
+        return
+    table = Table(*[column.strip("`") for column in vendor_matrix.COLUMNS], box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    wide.print(table)
+
+
+@scaffold_app.command("vendor")
+def scaffold_vendor(
+    name: Annotated[str, typer.Argument(help="Its name in the configuration, such as my_ats.")],
+    into: Annotated[Path, typer.Option(help="A checkout of ats-router.")] = Path(),
+) -> None:
+    """Write a handler, its fixtures and tests for a new vendor, to be filled in."""
+    from router.scaffold import CannotScaffold
+    from router.scaffold import scaffold_vendor as write
+
+    try:
+        written = write(name, into)
+    except CannotScaffold as problem:
+        misuse(str(problem))
+    for path in written:
+        typer.echo(f"wrote {path}")
+    typer.echo(
+        f"Now run: pytest tests/handlers -k {name}\n"
+        f"Then fill in handlers/{name}.py from the vendor's documentation, and put its documented payloads beside the"
+        f" fixtures. CONTRIBUTING.md says how."
+    )
