@@ -70,8 +70,16 @@ class Reply:
 class Running:
     """``url`` is that of the Redis server. Everything of the receiver lives in its thread's event loop."""
 
-    def __init__(self, url: str, *, data_dir: Path | None = None, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        data_dir: Path | None = None,
+        max_body: int = MAX_BODY,
+        sources: Iterable[Source] = SOURCES,
+    ) -> None:
         self._url = url
+        self._sources = {source.name: source for source in sources}
         self._max_body = max_body
         self._data_dir = data_dir
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -84,7 +92,7 @@ class Running:
         self.ledger = Ledger(client(self._url))
         self.health = Health(self.ledger, self._data_dir)
         receiver = Receiver(
-            {source.name: source for source in SOURCES},
+            self._sources,
             self.ledger,
             self.health,
             Bell(arq_redis(self._url)),
@@ -152,8 +160,10 @@ def received(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def running(url: str, *, data_dir: Path | None = None, max_body: int = MAX_BODY) -> Iterator[Running]:
-    receiver = Running(url, data_dir=data_dir, max_body=max_body)
+def running(
+    url: str, *, data_dir: Path | None = None, max_body: int = MAX_BODY, sources: Iterable[Source] = SOURCES
+) -> Iterator[Running]:
+    receiver = Running(url, data_dir=data_dir, max_body=max_body, sources=sources)
     receiver.start()
     try:
         yield receiver
