@@ -32,8 +32,6 @@ partition, a hash tag: one script call touches one partition only, so the same c
 import json
 import time
 from collections.abc import Awaitable, Iterable, Sequence
-from functools import cache
-from importlib import resources
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -95,7 +93,6 @@ class Ledger(LedgerReader):
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
         super().__init__(redis)
         self._state_life = state_life
-        self._scripts = {name: redis.register_script(source) for name, source in _sources().items()}
 
     async def open(self) -> None:
         """Check that this server and this ledger can be used.
@@ -347,15 +344,3 @@ class Ledger(LedgerReader):
 
     async def forget_worker(self, worker: str) -> None:
         await self._redis.zrem(WORKERS, worker)
-
-
-@cache
-def _sources() -> dict[str, str]:
-    """Every script with the prelude behind its first line, which must stay the first."""
-    folder = resources.files("router") / "lua"
-    prelude = (folder / "prelude.lua").read_text()
-    sources = {}
-    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "replay"):
-        flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
-        sources[name] = f"{flags}\n{prelude}\n{body}"
-    return sources

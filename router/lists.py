@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TypeVar
 
 from router.headline import headline
@@ -26,7 +27,7 @@ LOOK_SECONDS = 1.0
 """What follows a list looks again so often."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filter:
     """None stands for any. ``since`` and ``until`` are in unix seconds, ``state`` is one of `LISTINGS`."""
 
@@ -41,7 +42,7 @@ class Filter:
     since: float | None = None
     until: float | None = None
 
-    @property
+    @cached_property
     def about(self) -> list[str]:
         """The indexes of the application and of the candidate that are asked for."""
         asked = (("application", self.application), ("candidate", self.candidate))
@@ -53,18 +54,14 @@ class Filter:
             return False
         if self.source is None and self.type is None:
             return True
-        types = [self.type] if self.type else EventType
-        if self.source is not None:
-            return any(events_index(self.source, event_type) in indexes for event_type in types)
-        return any(name.startswith("events:") and name.endswith(f" {self.type}") for name in indexes)
+        begin, end = f"events:{self.source} " if self.source else "events:", f" {self.type}" if self.type else ""
+        return any(name.startswith(begin) and name.endswith(end) for name in indexes)
 
-    def fits_delivery(self, delivery: ListedDelivery) -> bool:
-        record = delivery.record
+    def fits_record(self, record: DeliveryRecord) -> bool:
         return (
             (self.sink is None or record.sink == self.sink)
             and (self.state is None or self.state in listings_of(record))
             and (self.reason is None or self.reason.lower() in (last_reason(record) or "").lower())
-            and self.fits_event(delivery.indexes)
         )
 
 
@@ -153,14 +150,12 @@ async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]
     events = await ledger.listed(wanted.about[:1], _OF_ONE_SUBJECT)
     stored = await ledger.read_events(event.id for event in events)
     fitting = [
-        delivery
+        ListedDelivery(identifier, at, record)
         for event in events
-        if (kept := stored[event.id])
+        if (kept := stored[event.id]) and wanted.fits_event(kept.indexes)
         for identifier, record in kept.deliveries.items()
-        if wanted.fits_delivery(
-            delivery := ListedDelivery(identifier, _last_at(record, event.at), record, kept.indexes)
-        )
-        and (wanted.since or 0.0) <= delivery.at <= (wanted.until or float("inf"))
+        if wanted.fits_record(record)
+        and (wanted.since or 0.0) <= (at := _last_at(record, event.at)) <= (wanted.until or float("inf"))
     ]
     fitting.sort(key=lambda delivery: delivery.at, reverse=True)
     return Found(await _delivery_rows(ledger, fitting[: wanted.limit]))
@@ -175,7 +170,8 @@ async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]) 
     entries = await ledger.listed(indexes, most, since=wanted.since, until=wanted.until)
     fitting: list[ListedDelivery] = []
     for i in range(0, len(entries), _CHUNK):
-        fitting += filter(wanted.fits_delivery, await ledger.read_listed(entries[i : i + _CHUNK], wanted.fits_event))
+        read = await ledger.read_listed(entries[i : i + _CHUNK], wanted.fits_event)
+        fitting += [delivery for delivery in read if wanted.fits_record(delivery.record)]
         if len(fitting) >= wanted.limit:
             break
     rows = await _delivery_rows(ledger, fitting[: wanted.limit])
