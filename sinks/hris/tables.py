@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Index,
+    Insert,
     MetaData,
     Table,
     Text,
@@ -19,6 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from sinks.hris.columns import KEYS, OWN, TOLD, Kind, extra_key
@@ -89,3 +92,15 @@ def staging_table(name: str, renamed: Mapping[str, str], extra: Iterable[str]) -
         UniqueConstraint(*KEYS),
         Index(f"{name[:50]}_candidate", "source", "account", "candidate_id"),
     )
+
+
+class InsertNew(Insert):
+    """An insert that leaves alone what is there. SQLAlchemy's own ON CONFLICT is compiled anew at every execution."""
+
+    inherit_cache = True
+
+
+@compiles(InsertNew)
+def _compiled(insert: InsertNew, compiler: SQLCompiler, **options: Any) -> str:
+    written: str = compiler.visit_insert(insert, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy has no type
+    return f"{written} ON CONFLICT DO NOTHING"

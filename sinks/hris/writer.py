@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, exists, func, null, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, Table, bindparam, exists, func, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router.schema import CANDIDATE_TYPES, Event, EventType
@@ -15,7 +14,10 @@ from sinks.hris.address import Address
 from sinks.hris.columns import TOLD, About, Row, changes, extra_columns, key_of, values_of, without_nul
 from sinks.hris.database import FAILURES, engine_of, make_ready, outcome_of
 from sinks.hris.settings import HrisStagingSettings
-from sinks.hris.tables import events_table, staging_table
+from sinks.hris.tables import InsertNew, events_table, staging_table
+
+_APPLICATION = ("source", "account", "application_id")
+_CANDIDATE = ("source", "account", "candidate_id")
 
 
 class Writer:
@@ -27,9 +29,13 @@ class Writer:
         self._engine = engine_of(self._address, settings.concurrency, settings.timeout)
         self._events = events_table(settings.events_table)
         self._staging = staging_table(settings.table, settings.columns, settings.extra)
-        insert = sqlite.insert if self._address.is_sqlite else postgresql.insert
-        self._insert_event = insert(self._events).on_conflict_do_nothing()
-        self._insert_row = insert(self._staging).on_conflict_do_nothing()
+        # built once, as building and caching a statement costs more than executing it
+        self._insert_event = InsertNew(self._events)
+        self._insert_row = InsertNew(self._staging)
+        deletions = *_asked(self._events, *_CANDIDATE), self._events.c.type == EventType.CANDIDATE_DELETED.value
+        self._find_deletion = select(exists().where(*deletions))
+        self._find_row = self._rows_by(*_APPLICATION)
+        self._find_rows = self._rows_by(*_CANDIDATE)
         self._columns = (*TOLD, *extra_columns(settings.extra))
 
     async def open(self) -> None:
@@ -92,27 +98,29 @@ class Writer:
     async def _is_deleted(self, connection: AsyncConnection, values: Row) -> bool:
         if values["candidate_id"] is None:
             return False
-        its = {name: values[name] for name in ("source", "account", "candidate_id")}
-        deletion = {**its, "type": EventType.CANDIDATE_DELETED.value}
-        found = await connection.execute(select(exists().where(*_are(self._events, deletion))))
+        found = await connection.execute(self._find_deletion, {name: values[name] for name in _CANDIDATE})
         return bool(found.scalar_one())
 
     async def _rows(self, connection: AsyncConnection, event: Event) -> list[Row]:
         """The staging rows that an event is about, locked: its application's, made if need be, or its candidate's."""
-        keys: dict[str, Any] = key_of(event)
-        if event.type not in CANDIDATE_TYPES:
+        keys = key_of(event)
+        if event.type in CANDIDATE_TYPES:
+            assert event.candidate is not None
+            keys["candidate_id"] = without_nul(event.candidate.id)
+            rows = await connection.execute(self._find_rows, keys)
+        else:
             assert event.application is not None
             keys["application_id"] = without_nul(event.application.id)
             await connection.execute(self._insert_row, keys)
-        else:
-            assert event.candidate is not None
-            keys["candidate_id"] = without_nul(event.candidate.id)
-        found = select(self._staging).where(*_are(self._staging, keys)).with_for_update()
-        rows = await connection.execute(found.order_by(self._staging.c.application_id))
+            rows = await connection.execute(self._find_row, keys)
         return [{column.key: row._mapping[column] for column in self._staging.c} for row in rows]
 
+    def _rows_by(self, *names: str) -> Select[Any]:
+        found = select(self._staging).where(*_asked(self._staging, *names))
+        return found.order_by(self._staging.c.application_id).with_for_update()
+
     def _change(self, row: Row, changed: Mapping[str, Any]) -> Any:
-        keys = {name: row[name] for name in ("source", "account", "application_id")}
+        keys = {name: row[name] for name in _APPLICATION}
         return update(self._staging).where(*_are(self._staging, keys)).values({**changed, "updated_at": _now()})
 
     def _emptied(self, event: Event) -> dict[str, Any]:
@@ -131,7 +139,7 @@ class Writer:
 
     async def _merge_events(self, connection: AsyncConnection, values: Row, into: str) -> None:
         """They are of the candidate who stays, should that one be deleted. That this one is deleted stays its own."""
-        its = {name: values[name] for name in ("source", "account", "candidate_id")}
+        its = {name: values[name] for name in _CANDIDATE}
         others = self._events.c.type != EventType.CANDIDATE_DELETED.value
         merged = update(self._events).where(*_are(self._events, its), others).values(candidate_id=into)
         await connection.execute(merged)
@@ -139,6 +147,11 @@ class Writer:
 
 def _are(table: Table, values: Mapping[str, Any]) -> list[Any]:
     return [table.c[name] == value for name, value in values.items()]
+
+
+def _asked(table: Table, *names: str) -> list[Any]:
+    """As `_are`, for values that come with each execution."""
+    return _are(table, {name: bindparam(name) for name in names})
 
 
 def _now() -> datetime:
