@@ -23,6 +23,7 @@ deliveries:SINK STATE       zset    delivery ids by when they came into this sta
                                     attempt is in "pending" by its commit, and in "retrying" by its last attempt
 drift:SOURCE                zset    ids of receipts that are drift, by time of acceptance
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
+and ``ats:sinks``           set     names of all sinks that ever were a worker's
 and ``ats:meta``            hash    schema_version, partitions
 
 LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a sink's item is a delivery id. NN is the
@@ -31,7 +32,7 @@ partition, a hash tag: one script call touches one partition only, so the same c
 
 import json
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -44,6 +45,7 @@ from router.ledger_keys import (
     INTAKE,
     LISTINGS,
     RETRYING,
+    SINKS,
     WORKERS,
     about_index,
     deliveries_index,
@@ -334,12 +336,14 @@ class Ledger(LedgerReader):
         args += [part for fact in replayed.facts for part in fact]
         return bool(await self._scripts["replay"]([key(partition, name) for name in names], args))
 
-    async def show_worker(self, worker: str) -> None:
-        """Say that a worker is there; who did not for a minute is forgotten."""
+    async def show_worker(self, worker: str, sinks: Collection[str] = ()) -> None:
+        """Say that a worker with these sinks is there; who did not for a minute is forgotten, its sinks are not."""
         seconds, _ = await self._redis.time()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.zadd(WORKERS, {worker: seconds * 1000})
             pipe.zremrangebyscore(WORKERS, "-inf", (seconds - 60) * 1000)
+            if sinks:
+                pipe.sadd(SINKS, *sinks)
             await pipe.execute()
 
     async def forget_worker(self, worker: str) -> None:

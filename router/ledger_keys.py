@@ -5,6 +5,7 @@ from router.records import DeliveryRecord, DeliveryState, ReceiptRecord
 
 INTAKE = "intake"
 WORKERS = "ats:workers"
+SINKS = "ats:sinks"
 RETRYING = "retrying"
 """Where pending deliveries that failed before are listed, beside the states."""
 

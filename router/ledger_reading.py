@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from router import codec
 from router.identity import PARTITIONS, event_of, partition_in
-from router.ledger_keys import WORKERS, field, key
+from router.ledger_keys import SINKS, WORKERS, field, key
 from router.records import (
     DeliveryRecord,
     Listed,
@@ -164,6 +164,11 @@ class LedgerReader:
         """How many workers showed themselves in the last seconds."""
         seconds, _ = await self._redis.time()
         return int(await self._redis.zcount(WORKERS, (seconds - within) * 1000, "+inf"))
+
+    async def sinks(self) -> list[str]:
+        """The names of all sinks that ever were a worker's, also of those that are no longer configured."""
+        names = await cast("Awaitable[set[bytes]]", self._redis.smembers(SINKS))
+        return sorted(name.decode() for name in names)
 
     async def memory(self) -> tuple[int, int]:
         """The bytes that the server uses, and its limit; 0 where it has none."""

@@ -1,7 +1,7 @@
 """Lists of events and deliveries, newest first, as an operator asks for them. Filters combine with AND."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -85,11 +85,12 @@ class EventRow(Model):
 
 
 class DeliveryRow(Model):
-    """``at``: when something last happened to it."""
+    """``at``: when something last happened to it. ``configured``: its sink stands in the configuration."""
 
     id: str
     at: datetime
     sink: str
+    configured: bool
     state: str
     tries: int
     reason: str | None
@@ -143,8 +144,8 @@ async def newest_events(ledger: Ledger, wanted: Filter) -> list[EventRow]:
     return rows[: wanted.limit]
 
 
-async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]) -> Found:
-    """The newest deliveries that fit, of these sinks."""
+async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Collection[str]) -> Found:
+    """The newest deliveries that fit. ``sinks``: those that are configured; those of others are listed, too."""
     if not wanted.about:
         return await scan_deliveries(ledger, wanted, sinks)
     events = await ledger.listed(wanted.about[:1], _OF_ONE_SUBJECT)
@@ -158,13 +159,14 @@ async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]
         and (wanted.since or 0.0) <= (at := _last_at(record, event.at)) <= (wanted.until or float("inf"))
     ]
     fitting.sort(key=lambda delivery: delivery.at, reverse=True)
-    return Found(await _delivery_rows(ledger, fitting[: wanted.limit]))
+    return Found(await _delivery_rows(ledger, fitting[: wanted.limit], sinks))
 
 
-async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]) -> Found:
+async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Collection[str]) -> Found:
     """As `newest_deliveries`; sink, state and times are answered by indexes, for the rest the newest are looked at."""
     listings = [wanted.state] if wanted.state else LISTINGS
-    indexes = [deliveries_index(sink, listing) for sink in sinks if wanted.sink in (None, sink) for listing in listings]
+    asked = [wanted.sink] if wanted.sink else {*sinks, *await ledger.sinks()}
+    indexes = [deliveries_index(sink, listing) for sink in asked for listing in listings]
     by_index = not (wanted.about or wanted.reason or wanted.source or wanted.type)
     most = wanted.limit if by_index else SCANNED
     entries = await ledger.listed(indexes, most, since=wanted.since, until=wanted.until)
@@ -174,7 +176,7 @@ async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]) 
         fitting += [delivery for delivery in read if wanted.fits_record(delivery.record)]
         if len(fitting) >= wanted.limit:
             break
-    rows = await _delivery_rows(ledger, fitting[: wanted.limit])
+    rows = await _delivery_rows(ledger, fitting[: wanted.limit], sinks)
     may_be_more = not by_index and len(rows) < wanted.limit and len(entries) == SCANNED
     return Found(rows, SCANNED if may_be_more else None)
 
@@ -224,7 +226,9 @@ async def _event_rows(ledger: Ledger, entries: Sequence[Listed], wanted: Filter)
     return rows
 
 
-async def _delivery_rows(ledger: Ledger, deliveries: Sequence[ListedDelivery]) -> list[DeliveryRow]:
+async def _delivery_rows(
+    ledger: Ledger, deliveries: Sequence[ListedDelivery], sinks: Collection[str]
+) -> list[DeliveryRow]:
     stored = await ledger.read_events(event_of(delivery.id) for delivery in deliveries)
     rows = []
     for delivery in deliveries:
@@ -236,6 +240,7 @@ async def _delivery_rows(ledger: Ledger, deliveries: Sequence[ListedDelivery]) -
                 id=delivery.id,
                 at=_moment(delivery.at),
                 sink=record.sink,
+                configured=record.sink in sinks,
                 state=listings_of(record)[-1],
                 tries=len(record.attempts),
                 reason=last_reason(record),

@@ -35,10 +35,11 @@ class SourceOverview(Model):
 
 
 class SinkOverview(Model):
-    """``failing_since`` and ``failing_why``: set while the last attempt that ended failed."""
+    """``failing_since`` and ``failing_why``: set while the last attempt that ended failed. ``type`` is null where the
+    sink is no longer configured, but deliveries still wait for it."""
 
     name: str
-    type: str
+    type: str | None
     waiting: int
     retrying: int
     oldest_waiting: datetime | None
@@ -68,7 +69,14 @@ async def read_overview(ledger: Ledger, config: Config) -> Overview:
         memory_used=used,
         memory_limit=limit,
         sources=await read_sources(ledger, config),
-        sinks=[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],
+        sinks=[
+            *[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],
+            *[
+                sink
+                for name in await ledger.sinks()
+                if name not in config.sinks and (sink := await _sink(ledger, name, None)).waiting
+            ],
+        ],
     )
 
 
@@ -97,7 +105,7 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
     return rows
 
 
-async def _sink(ledger: Ledger, name: str, sink_type: str) -> SinkOverview:
+async def _sink(ledger: Ledger, name: str, sink_type: str | None) -> SinkOverview:
     oldest = await ledger.oldest(deliveries_index(name, DeliveryState.PENDING))
     since, why = await _failing(ledger, name)
     return SinkOverview(

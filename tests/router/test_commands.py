@@ -205,6 +205,22 @@ def test_what_waits_and_for_how_long_is_told(router: Router) -> None:
     assert sink["oldest_waiting"] is not None
 
 
+def test_what_waits_for_a_sink_that_was_removed_is_told(router: Router) -> None:
+    router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(attempted=False, sinks=("my-service", "old"))))
+    assert len(router.json("deliveries")) == 4
+    router.on_ledger(lambda ledger: ledger.show_worker("a", ["my-service", "old", "idle"]))
+    rows = router.json("deliveries")
+    assert {(row["sink"], row["configured"]) for row in rows} == {("my-service", True), ("old", False)}
+    assert {row["sink"] for row in router.json("deliveries --sink old --state pending")} == {"old"}
+    assert "old (no longer configured)" in router.told("deliveries --application app-0")
+    assert 'did you mean "old"' in router.run("deliveries --sink olt").stderr
+    assert [(sink["name"], sink["type"], sink["waiting"]) for sink in router.json("status")["sinks"]] == [
+        ("my-service", "http", 4),
+        ("old", None, 4),
+    ]
+    assert "4 deliveries wait for the sink old, which is no longer configured" in router.told("status")
+
+
 def test_the_sources_say_what_to_register_and_where(router: Router) -> None:
     assert "https://YOUR-HOST/webhooks/greenhouse" in router.told("sources")
     assert "Dev Center > Web Hooks" in router.told("sources")
