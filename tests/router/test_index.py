@@ -75,6 +75,12 @@ async def test_filters_combine(ledger: Ledger) -> None:
     assert len(await found(ledger, until=time.time() + 60)) == 40
 
 
+async def test_of_several_sinks_only_what_was_asked_for_is_listed(ledger: Ledger) -> None:
+    await fill(ledger, 8, Bulk(sinks=(SINK, "newer")))
+    for more in ({}, {"application": "app-1"}, {"reason": "ok"}):
+        assert [row.sink for row in await found(ledger, sink=SINK, limit=3, **more)] == [SINK] * 3
+
+
 async def test_events_are_found_by_every_filter(ledger: Ledger) -> None:
     await fill(ledger, 40)
 
