@@ -77,6 +77,7 @@ async def test_filters_combine(ledger: Ledger) -> None:
 
 async def test_of_several_sinks_only_what_was_asked_for_is_listed(ledger: Ledger) -> None:
     await fill(ledger, 8, Bulk(sinks=(SINK, "newer")))
+    await ledger.show_worker("a", [SINK, "newer"])
     for more in ({}, {"application": "app-1"}, {"reason": "ok"}):
         assert [row.sink for row in await found(ledger, sink=SINK, limit=3, **more)] == [SINK] * 3
 
