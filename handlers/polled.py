@@ -28,13 +28,12 @@ def state_facts(
         type=EventType.APPLICATION_CREATED,
         occurred_at=application.created_at,
         vendor_event=vendor_event,
-        vendor_version=version,
         application=application,
         candidate=candidate,
         job=job,
     )
-    now = {"type": EventType.APPLICATION_UPDATED, "is_snapshot": True, "occurred_at": changed_at, "actor": actor}
-    return created, created.model_copy(update=now)
+    now = {"occurred_at": changed_at, "vendor_version": version, "actor": actor}
+    return created, created.model_copy(update={"type": EventType.APPLICATION_UPDATED, "is_snapshot": True, **now})
 
 
 class ReadsRows(Handler):

@@ -1,0 +1,122 @@
+"""Bullhorn: polled. Its event queue tells which JobSubmission changed and how, a query what it is now.
+
+Source: source/includes/_subscription.md and entityref/_jobsubmission.md of github.com/bullhorn/rest-api-docs, read in
+2026. Times are unix milliseconds. Reading the queue empties it, so that a batch has to be kept before the next one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from handlers.base import Drift
+from handlers.guide import Confidence, Guide, Proof
+from handlers.polled import PolledHandler, state_facts
+from handlers.reading import Node
+from handlers.settings import SourceSettings
+from router.schema import Application, Candidate, Change, EventType, Fact, Job, Outcome, Person, Stage, StageKind
+
+_ENTITY = "JobSubmission"
+_EVENTS = {
+    "INSERTED": EventType.APPLICATION_CREATED,
+    "UPDATED": EventType.APPLICATION_UPDATED,
+    "DELETED": EventType.APPLICATION_DELETED,
+}
+_OUTCOMES: Mapping[StageKind | None, Outcome] = {
+    StageKind.HIRED: Outcome.HIRED,
+    StageKind.REJECTED: Outcome.DECLINED,
+}
+_MILLISECONDS = 0.001
+
+
+class Bullhorn(PolledHandler):
+    vendor = "bullhorn"
+    title = "Bullhorn"
+    Settings = SourceSettings
+    stage_kinds: ClassVar[Mapping[StageKind, Sequence[str]]] = {StageKind.APPLIED: ["New Lead"]}  # a web response
+    guide = Guide(
+        proof=Proof.NONE,
+        confidence=Confidence.OFFICIAL,
+        steps=[],
+        events=[],
+        verified="nothing: Bullhorn pushes nothing, its event queue and its queries are polled",
+        missing=[
+            "hired and rejected: statuses are each customer's own list, `stages:` says which ones they are; "
+            "a Placement, which is what a hire becomes, is not read",
+            "an event of the queue has ids and the names of the changed fields only: its submission has to be queried",
+            "the status before and who changed it: both are in JobSubmissionHistory, which is not read",
+            "custom texts, as nothing tells what they hold",
+        ],
+    )
+
+    def rows(self, answer: Node) -> Sequence[Node]:
+        """The submissions of a query, a single one, or the events of a batch that are of submissions."""
+        data = answer.json("data", sometimes=True)
+        if isinstance(data, dict):
+            return [answer.node("data")]
+        if isinstance(data, list):
+            return answer.nodes("data")
+        events = answer.nodes("events")
+        if "events" in answer.soft_drift:
+            raise Drift("events", "is missing, and data too")
+        return [event for event in events if event.text("entityName") == _ENTITY]
+
+    def row_facts(self, row: Node) -> tuple[Fact, ...]:
+        name = row.text("entityEventType", sometimes=True)
+        if name is None:
+            return self._submission(row)
+        type_ = _EVENTS.get(name)
+        return (_happened(type_, name, row),) if type_ else ()
+
+    def _submission(self, row: Node) -> tuple[Fact, ...]:
+        status, updated_at = row.text("status"), row.epoch("dateLastModified", unit=_MILLISECONDS, sometimes=True)
+        stage = self.stage_patterns.known(Stage(name=status)) if status else None
+        application = Application(
+            id=row.need_id("id"),
+            outcome=_OUTCOMES.get(stage.kind) if stage else None,
+            stage=stage,
+            created_at=row.epoch("dateAdded", unit=_MILLISECONDS),
+            updated_at=updated_at,
+            source=row.text("source", sometimes=True),
+        )
+        created, now = state_facts(
+            _ENTITY,
+            application,
+            candidate=_candidate(row.node("candidate")),
+            job=_job(row.node("jobOrder")),
+            changed_at=updated_at,
+        )
+        if row.flag("isDeleted", sometimes=True):
+            return (now.model_copy(update={"type": EventType.APPLICATION_DELETED, "is_snapshot": False}),)
+        return created, now
+
+
+def _happened(type_: EventType, name: str, event: Node) -> Fact:
+    person = event.node("eventMetadata", sometimes=True).id("PERSON_ID", sometimes=True)
+    changed = event.texts("updatedProperties", sometimes=True)
+    return Fact(
+        type=type_,
+        occurred_at=event.epoch("eventTimestamp", unit=_MILLISECONDS),
+        vendor_event=f"{_ENTITY} {name}",
+        vendor_event_id=event.id("eventId"),
+        application=Application(id=event.need_id("entityId")),
+        actor=Person(id=person) if person else None,
+        changes=[Change(field=field) for field in changed] or None,
+        needs_enrichment=type_ is not EventType.APPLICATION_DELETED,
+    )
+
+
+def _candidate(node: Node) -> Candidate | None:
+    if not node:
+        return None
+    first_name, last_name = node.text("firstName"), node.text("lastName")
+    email = node.text("email", sometimes=True)
+    return Candidate(
+        id=node.id("id"),
+        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        first_name=first_name,
+        last_name=last_name,
+        emails=[email] if email else [],
+    )
+
+
+def _job(node: Node) -> Job | None:
+    return Job(id=node.id("id"), title=node.text("title")) if node else None
