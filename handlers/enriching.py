@@ -35,16 +35,27 @@ class Unavailable(ApiProblem):
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """OAuth 2: where an access token that soon ends is asked for, with which fields of a form, and how it is shown."""
+
+    url: str
+    form: Mapping[str, str] = field(repr=False)
+    scheme: str = "Bearer"
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """``base``: the URL that paths are appended to. ``headers`` carry the credentials, names in lower case.
 
-    ``per_second``: how many calls the vendor allows; ``at_once``: how many at the same time.
+    ``per_second``: how many calls the vendor allows; ``at_once``: how many at the same time. ``grant``: what the
+    `authorization` header is had with, where it does not last.
     """
 
     base: str
     headers: Mapping[str, str] = field(repr=False)
     per_second: float = 5.0
     at_once: int = 4
+    grant: Grant | None = None
 
 
 class Api(Protocol):

@@ -4,12 +4,24 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from router.client import checked_url
 from router.schema import StageKind
 from router.secret import Secret
 from router.units import OneOrSeveral
+
+
+def _checked(url: str) -> str:
+    try:
+        return checked_url(url)
+    except ValueError as error:
+        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
+
+
+ApiUrl = Annotated[str, AfterValidator(_checked)]
+"""The address of a vendor's API, as far as its paths have in common."""
 
 PENDING = "pending"
 """What stands for a secret that `connect` is still to fetch."""

@@ -10,9 +10,19 @@ from hashlib import blake2b
 
 from router.identity import event_id
 from router.records import ApplicationState, WaitingFact
-from router.schema import Application, Candidate, Event, EventType, Fact, Job, Outcome, Stage, StageKind, Told
+from router.schema import (
+    OUTCOME_OF_KIND,
+    Application,
+    Candidate,
+    Event,
+    EventType,
+    Fact,
+    Job,
+    Outcome,
+    Stage,
+    Told,
+)
 
-_OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.DECLINED}
 _TOLD_ONCE = {
     EventType.APPLICATION_CREATED: "created",
     EventType.APPLICATION_DELETED: "deleted",
@@ -90,7 +100,7 @@ def _news_of_snapshot(state: ApplicationState, fact: Fact) -> Iterator[EventType
     came from another stage as well would be a guess, unless the stage itself is the decision."""
     stage, outcome = _stage(fact), _outcome(state, fact)
     decided = outcome is not None and not ("outcome" in state.told and outcome is state.outcome)
-    decided_by_stage = stage is not None and stage.kind in _OUTCOME_OF_KIND
+    decided_by_stage = stage is not None and stage.kind in OUTCOME_OF_KIND
     moved = stage is not None and not stage.same_as(state.stage)
     if "stage" not in state.told:
         moved = stage is not None and (not decided or decided_by_stage)
@@ -127,15 +137,15 @@ def _outcome(state: ApplicationState, fact: Fact) -> Outcome | None:
     if told in (Outcome.HIRED, Outcome.DECLINED):
         return told
     stage = _stage(fact)
-    if stage is not None and stage.kind in _OUTCOME_OF_KIND:
-        return _OUTCOME_OF_KIND[stage.kind]
+    if stage is not None and stage.kind in OUTCOME_OF_KIND:
+        return OUTCOME_OF_KIND[stage.kind]
     decided = state.outcome in (Outcome.HIRED, Outcome.DECLINED)
     if fact.is_snapshot and told is Outcome.PENDING and decided and not _is_late(state, fact):
         return told
     left_the_end = (
         (fact.is_snapshot or fact.type is EventType.STAGE_CHANGED)
         and state.stage is not None
-        and state.stage.kind in _OUTCOME_OF_KIND
+        and state.stage.kind in OUTCOME_OF_KIND
         and stage is not None
         and not state.stage.same_as(stage)
         and not _is_late(state, fact)

@@ -60,6 +60,10 @@ class StageKind(StrEnum):
     OTHER = "OTHER"
 
 
+OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.DECLINED}
+"""Stages that decide."""
+
+
 class RejectionKind(StrEnum):
     REJECTED_BY_COMPANY = "REJECTED_BY_COMPANY"
     WITHDRAWN_BY_CANDIDATE = "WITHDRAWN_BY_CANDIDATE"

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from handlers.base import Drift
 from handlers.enriching import Access, NotThere, Refused, Unavailable
 from handlers.reading import Node
+from router.access_token import AccessToken
 from router.client import Answer, Client, NoAnswer
 
 CALL_SECONDS = 10.0
@@ -34,6 +35,7 @@ class VendorApi:
     def __init__(self, client: Client, access: Access) -> None:
         self._client = client
         self._access = access
+        self._token = AccessToken(client, access.grant) if access.grant else None
         self._at_once = asyncio.Semaphore(access.at_once)
         self._next_call = 0.0
         self._paused_until = 0.0
@@ -80,8 +82,25 @@ class VendorApi:
             raise self._pause_problem
         async with self._at_once:
             await self._in_turn()
-            answer = await self._request(method, path, body, headers or {})
+            answer = await self._authorised(method, path, body, headers or {})
         return self._read(answer)
+
+    async def _authorised(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Answer:
+        """With a token that ends, a refusal may mean that it was taken back early: then with a new one, once."""
+        if self._token is None:
+            return await self._request(method, path, body, headers)
+        for _ in range(2):
+            try:
+                authorization = await self._token.header()
+            except Refused as refused:
+                raise self._paused(refused, REFUSED_PAUSE) from None
+            except Unavailable as unavailable:
+                raise self._paused(unavailable, unavailable.wait) from None
+            answer = await self._request(method, path, body, {**headers, "authorization": authorization})
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                break
+            self._token.forget(authorization)
+        return answer
 
     async def _in_turn(self) -> None:
         """Space calls out, so that no second has more of them than the vendor allows."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,7 +22,8 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came. ``target`` is the path with its query, ``json`` the body, None where there was none."""
+    """One request as it came. ``target`` is the path with its query; ``json`` the body, or what a form holds, or None
+    where there was none."""
 
     method: str
     target: str
@@ -55,7 +57,7 @@ async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]
     async def handle(request: Request) -> Response:
         body = await request.body()
         target = request.scope["raw_path"].decode() + (f"?{request.url.query}" if request.url.query else "")
-        asked = Asked(request.method, target, dict(request.headers), json.loads(body) if body else None)
+        asked = Asked(request.method, target, dict(request.headers), _read(request, body))
         running.asked.append(asked)
         told = running.answer(asked)
         content = told.body if isinstance(told.body, bytes) else b"" if told.body is None else json.dumps(told.body)
@@ -74,6 +76,12 @@ async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]
     finally:
         server.should_exit = True
         await serving
+
+
+def _read(request: Request, body: bytes) -> object:
+    if request.headers.get("content-type") == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(body.decode()))
+    return json.loads(body) if body else None
 
 
 @asynccontextmanager

@@ -99,8 +99,8 @@ def test_every_documented_event_of_every_vendor_is_taken(
 
 @pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor not in SILENT])
 def test_without_its_secret_nobody_is_let_in(vendor: str, every_vendor: Running, url: str) -> None:
-    body = fixtures_of(vendor)["unknown_event"].body
-    assert every_vendor.ask("POST", f"/webhooks/{vendor.replace('_', '-')}", body, {}).status == 401
+    # a body of the fixtures may have the secret in it
+    assert every_vendor.ask("POST", f"/webhooks/{vendor.replace('_', '-')}", b"{}", {}).status == 401
 
 
 @pytest.mark.parametrize("vendor", SILENT)
