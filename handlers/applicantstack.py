@@ -10,20 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from html import unescape
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 from urllib.parse import parse_qsl, quote
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Drift, Normalised, Post, Receipt, Rejected, Sample, ignored, windowed
 from handlers.enriching import Access, Api, Enriches
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
-from handlers.reading import Node, is_not_asked_for
-from handlers.settings import SecretSettings
+from handlers.reading import Node, is_not_asked_for, whole_name
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import check_secret
-from router.client import checked_url
 from router.schema import (
     Answer,
     Application,
@@ -54,18 +53,9 @@ _LOCAL_TIME = "%m/%d/%Y %I:%M %p"
 _NOTE_OF_MOVE = re.compile(r"(.+) set Stage to (.+)", re.DOTALL)
 
 
-def _checked(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class ApplicantStackSettings(SecretSettings):
     api_token: Secret | None = Field(None, description="from Settings > Edit Settings; asks for names, job and stage")
-    api_url: Annotated[str, AfterValidator(_checked)] | None = Field(
-        None, description="where you log in, as in https://example.applicantstack.com"
-    )
+    api_url: ApiUrl | None = Field(None, description="where you log in, as in https://example.applicantstack.com")
     publisher: str = Field("ats-router", description="the name under which the API is asked")
 
     @model_validator(mode="after")
@@ -265,7 +255,7 @@ def _candidate(row: Node, serial: str | None) -> Candidate:
     place = (row.text("City", sometimes=True), row.text("State", sometimes=True))
     return Candidate(
         id=serial,
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=[email] if email else [],

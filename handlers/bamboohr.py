@@ -5,7 +5,7 @@ others, of which fusebit/integrations has a test vector. A row of the list has a
 in the single application only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,7 @@ from handlers.reading import Node, is_not_asked_for
 from handlers.settings import SecretSettings
 from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, only_header, whole_number
 from router.schema import (
+    OUTCOME_OF_KIND,
     Answer,
     Application,
     Candidate,
@@ -63,10 +64,6 @@ _KINDS = {  # ids of BambooHR's own statuses; the code that the list of statuses
     "17": StageKind.OFFER,  # OLSIGNED
 }
 _DELETED, _MOVED = "18", "19"  # DELETED, and MOVED to another job, where it goes on: no outcome
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
-}
 _REJECTION_KINDS = {
     "10": RejectionKind.REJECTED_BY_COMPANY,
     "11": RejectionKind.WITHDRAWN_BY_CANDIDATE,  # the candidate declined the offer
@@ -179,7 +176,7 @@ def _parsed(body: bytes) -> Node:
 def _outcome(stage: Stage | None) -> Outcome | None:
     if stage is None or (stage.kind is None and stage.id in (_DELETED, _MOVED)):
         return None
-    return _OUTCOMES.get(stage.kind, Outcome.PENDING)
+    return OUTCOME_OF_KIND.get(stage.kind, Outcome.PENDING)
 
 
 def _rejection_reason(stage: Stage) -> RejectionReason:

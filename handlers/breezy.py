@@ -9,11 +9,11 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Self
 from urllib.parse import quote
 from zlib import crc32
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Rejected, Sample, ignored
@@ -21,9 +21,8 @@ from handlers.connecting import Connects, Hook
 from handlers.enriching import Access, Api, ApiProblem, NotThere
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node
-from handlers.settings import ConnectSettings
+from handlers.settings import ApiUrl, ConnectSettings
 from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
-from router.client import checked_url
 from router.schema import Application, Candidate, EventType, Fact, Job, Person, Stage
 from router.secret import Secret
 
@@ -36,17 +35,10 @@ _TYPES = {
 _SAMPLES: dict[EventType, str] = {type_: event for event, type_ in _TYPES.items() if event != "candidateDeleted"}
 
 
-def _checked_url(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class BreezySettings(ConnectSettings):
     api_key: Secret | None = Field(None, description="a personal access token (My Settings > API Keys), for connect")
     company_id: str | None = Field(None, min_length=1, description="the company's _id, as GET /companies answers it")
-    api_url: Annotated[str, AfterValidator(_checked_url)] = "https://api.breezy.hr/v3"
+    api_url: ApiUrl = "https://api.breezy.hr/v3"
 
     @model_validator(mode="after")
     def _api_is_whole(self) -> Self:

@@ -10,19 +10,26 @@ from typing import ClassVar
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SourceSettings
-from router.schema import Application, Candidate, Change, EventType, Fact, Job, Outcome, Person, Stage, StageKind
+from router.schema import (
+    OUTCOME_OF_KIND,
+    Application,
+    Candidate,
+    Change,
+    EventType,
+    Fact,
+    Job,
+    Person,
+    Stage,
+    StageKind,
+)
 
 _ENTITY = "JobSubmission"
 _EVENTS = {
     "INSERTED": EventType.APPLICATION_CREATED,
     "UPDATED": EventType.APPLICATION_UPDATED,
     "DELETED": EventType.APPLICATION_DELETED,
-}
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
 }
 _MILLISECONDS = 0.001
 
@@ -71,7 +78,7 @@ class Bullhorn(PolledHandler):
         stage = self.stage_patterns.known(Stage(name=status)) if status else None
         application = Application(
             id=row.need_id("id"),
-            outcome=_OUTCOMES.get(stage.kind) if stage else None,
+            outcome=OUTCOME_OF_KIND.get(stage.kind) if stage else None,
             stage=stage,
             created_at=row.epoch("dateAdded", unit=_MILLISECONDS),
             updated_at=updated_at,
@@ -111,7 +118,7 @@ def _candidate(node: Node) -> Candidate | None:
     email = node.text("email", sometimes=True)
     return Candidate(
         id=node.id("id"),
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=[email] if email else [],

@@ -4,19 +4,15 @@ Source: Homerun's OpenAPI document of its public API v2 (2023), a copy in github
 read in 2026.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, is_not_asked_for
 from handlers.settings import SourceSettings
-from router.schema import Application, Candidate, CustomFields, Fact, Job, Outcome, Stage, StageKind
+from router.schema import OUTCOME_OF_KIND, Application, Candidate, CustomFields, Fact, Job, Outcome, Stage
 
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
-}
 _LINKS = ("linkedin", "github", "website")
 
 
@@ -70,7 +66,7 @@ def _outcome(row: Node, stage: Stage | None) -> Outcome | None:
     disqualified = row.flag("disqualified")
     if disqualified:
         return Outcome.DECLINED
-    by_stage = _OUTCOMES.get(stage.kind) if stage else None
+    by_stage = OUTCOME_OF_KIND.get(stage.kind) if stage else None
     return by_stage or (None if disqualified is None else Outcome.PENDING)
 
 

@@ -13,16 +13,15 @@ from typing import Annotated, Self
 from urllib.parse import quote
 from zlib import crc32
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored, windowed
 from handlers.enriching import Access, Api, Enriches, NotThere
 from handlers.guide import Confidence, Guide, Proof
-from handlers.reading import Node
-from handlers.settings import SecretSettings
+from handlers.reading import Node, whole_name
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import check_secret
-from router.client import checked_url
 from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Person, Stage
 from router.secret import Secret
 
@@ -32,13 +31,6 @@ _PERSON_FIELDS = {"fields": "firstname,lastname,email,phones"}
 _SAMPLE_EVENTS: Mapping[tuple[EventType, Outcome], str] = {
     (kind, Outcome.PENDING): event for event, kind in _TYPES.items()
 }
-
-
-def _checked(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
 
 
 def _written(number: object) -> object:
@@ -51,9 +43,7 @@ class IcimsSettings(SecretSettings):
     )
     username: str | None = Field(None, description="of an API user; asks for names, job and status")
     password: Secret | None = Field(None, description="of the API user")
-    api_url: Annotated[str, AfterValidator(_checked)] = Field(
-        "https://api.icims.com", description="another one for Europe, Canada or a sandbox"
-    )
+    api_url: ApiUrl = Field("https://api.icims.com", description="another one for Europe, Canada or a sandbox")
 
     @model_validator(mode="after")
     def _credentials_are_whole(self) -> Self:
@@ -199,7 +189,7 @@ async def _candidate(profile: Node, api: Api) -> Candidate | None:
     first_name, last_name = person.text("firstname"), person.text("lastname")
     return Candidate(
         id=identifier,
-        name=profile.text("value") or " ".join(part for part in (first_name, last_name) if part) or None,
+        name=profile.text("value") or whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=[email for email in [person.text("email")] if email],

@@ -4,19 +4,15 @@ Source: clients of others and answers that they recorded (macat/connect, thought
 errors with HTTP 200 as well, in three shapes. Times are unix milliseconds, often of a day's beginning only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node
 from handlers.settings import SourceSettings
-from router.schema import Application, Candidate, Fact, Job, Outcome, RejectionReason, Stage, StageKind
+from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, RejectionReason, Stage
 
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
-}
 _MILLISECONDS = 0.001
 _SUCCESS = "200"
 
@@ -68,7 +64,7 @@ class Jobvite(PolledHandler):
 
 
 def _outcome(node: Node, stage: Stage | None) -> Outcome:
-    by_stage = _OUTCOMES.get(stage.kind) if stage else None
+    by_stage = OUTCOME_OF_KIND.get(stage.kind) if stage else None
     if node.json("hireDate", sometimes=True) or by_stage is Outcome.HIRED:
         return Outcome.HIRED
     return Outcome.DECLINED if node.json("disposition", sometimes=True) else by_stage or Outcome.PENDING

@@ -4,7 +4,7 @@ Where an application says in which stage it is, and whether it was rejected, cou
 ``stage_path`` names the field. Source: help.join.com/join-api and public clients, read in 2026.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -13,14 +13,9 @@ from pydantic_core import PydanticCustomError
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SourceSettings
-from router.schema import Application, Candidate, Fact, Job, Outcome, Stage, StageKind
-
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
-}
+from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, Stage
 
 
 def _is_path(path: str) -> str:
@@ -69,7 +64,7 @@ class Join(PolledHandler):
         stage = self._stage(row)
         application = Application(
             id=row.need_id("id"),
-            outcome=_OUTCOMES.get(stage.kind, Outcome.PENDING) if stage else None,
+            outcome=OUTCOME_OF_KIND.get(stage.kind, Outcome.PENDING) if stage else None,
             stage=stage,
             created_at=row.time("createdAt", zone=self.settings.zone),
             source=row.node("source", sometimes=True).text("product", sometimes=True),
@@ -98,7 +93,7 @@ def _candidate(node: Node) -> Candidate | None:
     first_name, last_name, email = node.text("firstName"), node.text("lastName"), node.text("email")
     return Candidate(
         id=node.id("id"),
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=[email] if email else [],

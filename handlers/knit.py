@@ -14,7 +14,7 @@ from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Person, RejectionReason, Stage
@@ -192,7 +192,7 @@ def _candidate(node: Node) -> Candidate | None:
     first_name, last_name = node.text("firstName"), node.text("lastName")
     return Candidate(
         id=node.id("id"),
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=node.texts_of("emails", "email", sometimes=True),

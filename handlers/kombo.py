@@ -10,7 +10,7 @@ from datetime import datetime
 from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
-from handlers.reading import Node, is_not_asked_for
+from handlers.reading import Node, is_not_asked_for, whole_name
 from handlers.settings import SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import (
@@ -150,7 +150,7 @@ def _candidate(row: Node) -> Candidate | None:
     first_name, last_name = node.text("first_name"), node.text("last_name")
     return Candidate(
         id=identifier,
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=node.texts_of("email_addresses", "email_address", sometimes=True),

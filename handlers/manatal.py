@@ -4,20 +4,15 @@ Source: clients of others of its open API v3 (v1 has the candidate and the job i
 2026. The webhooks that one client expects have names that look made up, and it checks no signature.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SourceSettings
-from router.schema import Application, Candidate, Fact, Job, Outcome, Stage, StageKind
-
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
-}
+from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, Stage
 
 
 class Manatal(PolledHandler):
@@ -74,7 +69,7 @@ class Manatal(PolledHandler):
 
 
 def _outcome(row: Node, stage: Stage | None) -> Outcome | None:
-    by_stage = _OUTCOMES.get(stage.kind) if stage else None
+    by_stage = OUTCOME_OF_KIND.get(stage.kind) if stage else None
     if row.json("hired_at", sometimes=True) or by_stage is Outcome.HIRED:
         return Outcome.HIRED
     active = row.flag("is_active")
@@ -92,9 +87,7 @@ def _candidate(row: Node) -> Candidate | None:
     email = node.text("email", sometimes=True)
     return Candidate(
         id=node.id("id"),
-        name=node.text("full_name", sometimes=True)
-        or " ".join(part for part in (first_name, last_name) if part)
-        or None,
+        name=node.text("full_name", sometimes=True) or whole_name(first_name, last_name) or None,
         first_name=first_name,
         last_name=last_name,
         emails=[email] if email else [],

@@ -7,10 +7,10 @@ A body says what an object is now, with bare ids for what it is related to; the 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sample, ignored
@@ -18,9 +18,8 @@ from handlers.enriching import Access, Api, Enriches, NotThere
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for
-from handlers.settings import SecretSettings
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
-from router.client import checked_url
 from router.schema import (
     Application,
     Candidate,
@@ -67,18 +66,11 @@ _TARGETS = ("organization_defined_targets", "linked_account_defined_targets")
 _REASONS = dict.fromkeys(("linkedaccount", "issue"), "it is about the connection to the ATS")
 
 
-def _checked(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class MergeSettings(SecretSettings):
     linked_account: str | None = Field(None, description="whose events are taken, its id; without it those of all are")
     api_key: Secret | None = Field(None, description="an access key of the organisation; asks for names")
     account_token: Secret | None = Field(None, description="the token of that linked account")
-    api_url: Annotated[str, AfterValidator(_checked)] = Field(
+    api_url: ApiUrl = Field(
         "https://api.merge.dev/api/ats/v1", description="api-eu.merge.dev and api-ap.merge.dev are the other regions"
     )
 

@@ -4,7 +4,7 @@ Sources: API v2, ``GET /v2/recruiting/applications``, as clients of others read 
 defines: support.personio.de, Configure recruiting stages. Read in 2026. Times have no offset but a time zone beside.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SourceSettings
 from router.schema import (
+    OUTCOME_OF_KIND,
     Application,
     Candidate,
     EventType,
@@ -35,10 +36,6 @@ _KINDS = {  # by the type of a stage; Personio renamed two of its own: Declined 
     "rejected": StageKind.REJECTED,
     "withdrawn": StageKind.REJECTED,
     "declined": StageKind.REJECTED,
-}
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
 }
 _REJECTIONS = {
     "rejected": RejectionReason(kind=RejectionKind.REJECTED_BY_COMPANY),
@@ -85,7 +82,7 @@ class Personio(PolledHandler):
         node = row.node("current_stage")
         type_ = (node.text("type") or "").lower()
         stage = self._stage(node, type_)
-        outcome = _OUTCOMES.get(stage.kind, Outcome.PENDING) if stage else None
+        outcome = OUTCOME_OF_KIND.get(stage.kind, Outcome.PENDING) if stage else None
         application = Application(
             id=row.need_id("id"),
             outcome=outcome,
@@ -139,7 +136,7 @@ def _candidate(node: Node) -> Candidate | None:
     first_name, last_name, email = node.text("first_name"), node.text("last_name"), node.text("email")
     return Candidate(
         id=node.id("id"),
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=[email] if email else [],

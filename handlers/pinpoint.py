@@ -9,19 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.enriching import Access, Api, Enriches
 from handlers.guide import Confidence, Guide, Proof
-from handlers.reading import Node
-from handlers.settings import SecretSettings
+from handlers.reading import Node, whole_name
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
-from router.client import checked_url
 from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Stage
 from router.secret import Secret
 
@@ -74,18 +73,9 @@ def _squashed(name: str) -> str:
     return _SEPARATORS.sub("", name.lower())
 
 
-def _checked(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class PinpointSettings(SecretSettings):
     api_key: Secret | None = Field(None, description="from Settings > API & Webhooks > API Keys; asks for the rest")
-    api_url: Annotated[str, AfterValidator(_checked)] | None = Field(
-        None, description="where you log in, as in https://example.pinpointhq.com"
-    )
+    api_url: ApiUrl | None = Field(None, description="where you log in, as in https://example.pinpointhq.com")
     events: Mapping[str, Meaning] = Field({}, description="what further names of Pinpoint's events mean")
 
     @model_validator(mode="after")
@@ -216,7 +206,7 @@ class _Found:
         first_name, last_name = self._fields.text("first_name"), self._fields.text("last_name")
         return Candidate(
             id=self._related("candidate")[0],
-            name=" ".join(part for part in (first_name, last_name) if part) or None,
+            name=whole_name(first_name, last_name),
             first_name=first_name,
             last_name=last_name,
             emails=[email for email in [self._fields.text("email")] if email],

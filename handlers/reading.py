@@ -43,6 +43,11 @@ def _matches_not_asked_for(name: str) -> bool:
     return _NOT_ASKED_FOR.search(name) is not None
 
 
+def whole_name(first_name: str | None, last_name: str | None) -> str | None:
+    """Both, or the one that there is."""
+    return " ".join(part for part in (first_name, last_name) if part) or None
+
+
 class Node:
     """One JSON object of a body and where it stands; falsy when it is not there.
 
@@ -87,6 +92,15 @@ class Node:
     def soft_drift(self) -> tuple[str, ...]:
         """Paths of optional fields that were missing or oddly typed, in the whole body and so far."""
         return tuple(self._soft)
+
+    @property
+    def raw(self) -> dict[str, object]:
+        """The object itself, parsed but not checked, for what looks at it in a way of its own."""
+        return self._data or {}
+
+    def note(self, key: str) -> None:
+        """Count the field as missing or oddly typed, where only the caller can tell."""
+        self._soft[self._path_of(key)] = None
 
     def text(self, key: str, *, sometimes: bool = False) -> str | None:
         value = self._take(key, sometimes)
@@ -142,7 +156,7 @@ class Node:
         value = self._take(key, sometimes, blank="")
         if _is_plain(value):
             return cast(JsonValue, value)
-        self._note(key)
+        self.note(key)
         return None
 
     def node(self, key: str, *, sometimes: bool = False) -> "Node":
@@ -176,7 +190,7 @@ class Node:
             if isinstance(value, str):
                 texts.append(value)
             elif value is not None:
-                self._note(f"{key}[].{field}")
+                self.note(f"{key}[].{field}")
         return [text for text in texts if text]
 
     def need_text(self, key: str) -> str:
@@ -196,7 +210,7 @@ class Node:
         value = self._data.get(key, _MISSING)
         if value is _MISSING:
             if not sometimes:
-                self._note(key)
+                self.note(key)
             return None
         return blank if value == "" else value
 
@@ -207,12 +221,12 @@ class Node:
             return []
         items = [item for item in value if isinstance(item, kind)]
         if len(items) < len(value) - value.count(None):
-            self._note(f"{key}[]")
+            self.note(f"{key}[]")
         return items
 
     def _kept(self, key: str, given: object, read: T | None) -> T | None:
         if read is None and given is not None:
-            self._note(key)
+            self.note(key)
         return read
 
     def _needed(self, key: str, read: T | None, kind: str) -> T:
@@ -223,9 +237,6 @@ class Node:
 
     def _path_of(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
-
-    def _note(self, key: str) -> None:
-        self._soft[self._path_of(key)] = None
 
 
 def _parsed(body: bytes) -> object:

@@ -10,19 +10,17 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Rejected, Sample, ignored
 from handlers.enriching import Access, Api, Enriches
 from handlers.guide import Confidence, Guide, Proof
-from handlers.reading import Node
-from handlers.settings import SecretSettings
+from handlers.reading import Node, whole_name
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, only_header, whole_number
-from router.client import checked_url
 from router.schema import (
     Application,
     Candidate,
@@ -51,19 +49,12 @@ _REJECTION_KINDS = {True: RejectionKind.REJECTED_BY_COMPANY, False: RejectionKin
 _OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.DECLINED}
 
 
-def _checked_url(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class TeamtailorSettings(SecretSettings):
     signature: Literal["v2", "v1"] = Field("v2", description="the version chosen at Teamtailor; v1 signs an id only")
     api_key: Secret | None = Field(
         None, description="an Admin key that may read: for stage types and rejection reasons"
     )
-    api_url: Annotated[str, AfterValidator(_checked_url)] = Field(
+    api_url: ApiUrl = Field(
         "https://api.teamtailor.com/v1", description="with api.na.teamtailor.com for accounts in North America"
     )
     api_version: str = Field("20240904", description="the X-Api-Version that the API is asked with")
@@ -306,7 +297,7 @@ def _candidate(id_: str | None, node: Node, spelt: Callable[[str], str]) -> Cand
     linkedin = node.text(spelt("linkedin_url"), sometimes=True)
     return Candidate(
         id=id_,
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=[email] if email else [],

@@ -5,7 +5,7 @@ docs/workday.md has a template. One candidate has many applications; a prospect 
 form, the row of a report.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SourceSettings
 from router.schema import (
+    OUTCOME_OF_KIND,
     Application,
     Candidate,
     Fact,
@@ -27,16 +28,11 @@ from router.schema import (
     RejectionKind,
     RejectionReason,
     Stage,
-    StageKind,
 )
 
 _WD = "{urn:com.workday/bsvc}"
 _REPORT, _SOAP = "Report_Entry", "Job_Applied_To_Data"
 _TAGS = "Candidate_Tag_Reference"
-_OUTCOMES: Mapping[StageKind | None, Outcome] = {
-    StageKind.HIRED: Outcome.HIRED,
-    StageKind.REJECTED: Outcome.DECLINED,
-}
 _YES = frozenset(("1", "true", "yes", "y"))
 
 
@@ -120,7 +116,7 @@ class Workday(PolledHandler):
         columns, zone = self.settings.columns, self.settings.zone
         stage, reason = self._stage(row), self._rejection(row)
         changed_at = row.time(columns.changed_at, zone=zone, sometimes=True)
-        outcome = Outcome.DECLINED if reason else _OUTCOMES.get(stage.kind, Outcome.PENDING) if stage else None
+        outcome = Outcome.DECLINED if reason else OUTCOME_OF_KIND.get(stage.kind, Outcome.PENDING) if stage else None
         application = Application(
             id=row.need_id(columns.application_id),
             outcome=outcome,
@@ -161,9 +157,7 @@ class Workday(PolledHandler):
         email, phone = row.text(columns.email, sometimes=True), row.text(columns.phone, sometimes=True)
         return Candidate(
             id=row.id(columns.candidate_id, sometimes=True),
-            name=row.text(columns.candidate_name, sometimes=True)
-            or " ".join(part for part in (first_name, last_name) if part)
-            or None,
+            name=row.text(columns.candidate_name, sometimes=True) or whole_name(first_name, last_name) or None,
             first_name=first_name,
             last_name=last_name,
             emails=[email] if email else [],

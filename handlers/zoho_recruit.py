@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Annotated, ClassVar, Self
+from typing import ClassVar, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import (
@@ -36,9 +36,8 @@ from handlers.enriching import Access, Api, Enriches, Grant, NotThere
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import state_facts
 from handlers.reading import Node
-from handlers.settings import ConnectSettings
+from handlers.settings import ApiUrl, ConnectSettings
 from handlers.signatures import check_secret
-from router.client import checked_url
 from router.schema import Application, Candidate, Change, EventType, Fact, Job, Outcome, Person, Stage, StageKind
 from router.secret import Secret
 
@@ -65,23 +64,16 @@ _SAMPLE_OPERATIONS: Mapping[tuple[EventType, Outcome], str] = {
 }
 
 
-def _checked(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class ZohoRecruitSettings(ConnectSettings):
     module: str = Field("Applications", description="the module whose records are the applications")
     status_field: str | None = Field(None, description="its field that holds the stage, by its API name")
     client_id: str | None = Field(None, description="of a client in Zoho's API console")
     client_secret: Secret | None = Field(None, description="of the client")
     refresh_token: Secret | None = Field(None, description="that the client was given for your account")
-    accounts_url: Annotated[str, AfterValidator(_checked)] = Field(
+    accounts_url: ApiUrl = Field(
         "https://accounts.zoho.com", description="accounts.zoho.eu, .in, .com.au, .jp and so on, as your data centre is"
     )
-    api_url: Annotated[str, AfterValidator(_checked)] = Field(
+    api_url: ApiUrl = Field(
         "https://recruit.zoho.com", description="recruit.zoho.eu, .in, .com.au, .jp and so on, as your data centre is"
     )
 

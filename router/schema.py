@@ -5,6 +5,7 @@ the application state and gets *events*. Published as JSON Schema by ``ats-route
 extended compatibly, under the same ``SCHEMA_VERSION``.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -60,7 +61,10 @@ class StageKind(StrEnum):
     OTHER = "OTHER"
 
 
-OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.DECLINED}
+OUTCOME_OF_KIND: Mapping[StageKind | None, Outcome] = {
+    StageKind.HIRED: Outcome.HIRED,
+    StageKind.REJECTED: Outcome.DECLINED,
+}
 """Stages that decide."""
 
 
