@@ -83,7 +83,8 @@ def _news(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
             if "stage" not in state.told or not fact.to_stage.same_as(state.stage):
                 yield fact.type
         case EventType.OUTCOME_CHANGED:
-            pass
+            if _is_offer_only(state, fact):
+                yield EventType.OFFER_CHANGED
         case EventType.APPLICATION_UPDATED:
             if fact.needs_enrichment or (content := _content(fact)) is None or content != state.content:
                 yield fact.type
@@ -93,6 +94,16 @@ def _news(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
     outcome = _outcome(state, fact)
     if outcome is not None and not ("outcome" in state.told and outcome is state.outcome):
         yield EventType.OUTCOME_CHANGED
+
+
+def _is_offer_only(state: ApplicationState, fact: Fact) -> bool:
+    """Whether an outcome that was told before now comes with its offer, as a hire does after the move into Hired."""
+    told_before = "outcome" in state.told and _outcome(state, fact) is state.outcome
+    return told_before and fact.offer is not None and _offer(fact) not in state.told
+
+
+def _offer(fact: Fact) -> str | None:
+    return f"offer:{fact.offer.id}" if fact.offer and fact.type is EventType.OUTCOME_CHANGED else None
 
 
 def _news_of_snapshot(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
@@ -181,6 +192,8 @@ def _learn(state: ApplicationState, fact: Fact) -> ApplicationState:
             changed["outcome"] = outcome
         if about_it:
             told.add("outcome")
+    if (offer := _offer(fact)) is not None:
+        told.add(offer)
     return state.model_copy(update={**changed, "told": frozenset(told)})
 
 
@@ -224,7 +237,8 @@ def _decided_at(fact: Fact, application: Application | None) -> datetime | None:
 
 def _stage_before(state: ApplicationState, fact: Fact, *, late: bool) -> Stage | None:
     """What is known is newer than a late fact; what was only mentioned may be this very move."""
-    if late or (fact.to_stage is not None and fact.to_stage.same_as(state.stage)):
+    stage = _stage(fact)
+    if late or (stage is not None and stage.same_as(state.stage)):
         return None
     return state.stage
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from http import HTTPStatus
 from http.client import responses
 from typing import Any
 from urllib.parse import quote
@@ -55,7 +54,7 @@ class Sent:
 
     @property
     def accepted(self) -> bool:
-        return self.status == HTTPStatus.OK
+        return 200 <= self.status < 300
 
     @property
     def receipt(self) -> str | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from handlers.base import Drift
 from handlers.enriching import ApiProblem
 from router.cli.shared import (
     CONFIG,
@@ -54,7 +55,7 @@ def connect(
         answer = on_ledger(settings, work)
     except CannotConnect as problem:
         fail(str(problem))
-    except ApiProblem as problem:
+    except (ApiProblem, Drift) as problem:
         fail(f"{problem}; what was done until then is kept: see `ats-router connect {source} --check`")
     if as_json:
         print_json(answer)

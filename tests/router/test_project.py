@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,8 @@ from router.schema import (
     Event,
     EventType,
     Fact,
+    Job,
+    Offer,
     Outcome,
     Stage,
     StageKind,
@@ -26,6 +29,7 @@ MOVED = EventType.STAGE_CHANGED
 DECIDED = EventType.OUTCOME_CHANGED
 UPDATED = EventType.APPLICATION_UPDATED
 DELETED = EventType.APPLICATION_DELETED
+OFFER = EventType.OFFER_CHANGED
 APPLIED = make_stage("Applied", StageKind.APPLIED)
 PHONE = make_stage("Phone", StageKind.SCREEN)
 ONSITE = make_stage("Onsite", StageKind.INTERVIEW)
@@ -441,3 +445,90 @@ def test_any_state_survives_being_stored(told: list[Fact], later: list[Fact]) ->
 @given(facts())
 def test_any_fact_survives_being_stored(fact: Fact) -> None:
     assert Fact.model_validate_json(fact.model_dump_json(exclude_defaults=True)) == fact
+
+
+# --- snapshots: what an application is, not what happened to it -----------------------------------------------------
+
+
+def snapshot(stage: Stage | None = None, outcome: Outcome | None = PENDING, **more: Any) -> Fact:
+    fact = make_fact(UPDATED, stage=stage, outcome=outcome, **more)
+    return fact.model_copy(update={"is_snapshot": True})
+
+
+def test_a_snapshot_of_something_unknown_tells_where_it_is() -> None:
+    event = last(snapshot(ONSITE))
+    assert (event.type, event.to_stage, event.from_stage) == (MOVED, ONSITE, None)
+    assert outcomes(event) == (None, PENDING)
+
+
+def test_a_decision_is_told_without_a_move_that_would_be_a_guess() -> None:
+    assert types_of(snapshot(ONSITE, DECLINED)) == [[DECIDED]]
+    assert types_of(snapshot(HIRED_STAGE, HIRED)) == [[MOVED, DECIDED]]
+    assert types_of(snapshot(HIRED_STAGE, None)) == [[MOVED, DECIDED]]
+
+
+def test_a_snapshot_tells_what_differs_from_what_is_known() -> None:
+    told = types_of(
+        snapshot(PHONE), snapshot(PHONE), snapshot(ONSITE), snapshot(ONSITE, HIRED), snapshot(ONSITE, HIRED)
+    )
+    assert told == [[MOVED], [], [MOVED], [DECIDED], []]
+    event = last(snapshot(PHONE), snapshot(ONSITE))
+    assert stages(event) == (PHONE, ONSITE)
+
+
+def test_a_snapshot_tells_when_a_decision_is_taken_back_but_not_that_nothing_was_decided() -> None:
+    assert types_of(snapshot(PHONE, DECLINED), snapshot(PHONE)) == [[DECIDED], [DECIDED]]
+    assert outcomes(last(snapshot(PHONE, DECLINED), snapshot(PHONE))) == (DECLINED, PENDING)
+    assert types_of(snapshot(PHONE, None), snapshot(PHONE, PENDING)) == [[MOVED], []]
+
+
+def test_what_else_changed_is_an_update_once_the_rest_is_known() -> None:
+    def titled(title: str) -> Fact:
+        return snapshot(PHONE).model_copy(update={"job": Job(id="j", title=title)})
+
+    assert types_of(titled("Cook"), titled("Cook"), titled("Chef"), titled("Chef")) == [[MOVED], [], [UPDATED], []]
+
+
+def test_an_old_snapshot_takes_nothing_back() -> None:
+    state, _ = run([snapshot(PHONE, version="1"), snapshot(HIRED_STAGE, HIRED, version="3")])
+    state, [events] = run([snapshot(PHONE, version="2")], state)
+    assert all(event.late for event in events)
+    assert DECIDED not in [event.type for event in events]
+    assert state.outcome is HIRED
+
+
+def test_a_creation_and_a_snapshot_of_the_same_row_are_one_event() -> None:
+    created = make_fact(CREATED, stage=PHONE, outcome=PENDING)
+    assert types_of(created, snapshot(PHONE)) == [[CREATED], []]
+
+
+def test_an_update_that_says_what_was_said_is_no_news() -> None:
+    def about(url: str) -> dict[str, Any]:
+        return {"job": Job(id="j", url=url)}
+
+    moved = make_fact(MOVED, to=PHONE).model_copy(update=about("a"))
+    updated = make_fact(UPDATED).model_copy(update=about("a"))
+    assert types_of(moved, updated, updated.model_copy(update=about("b"))) == [[MOVED], [], [UPDATED]]
+
+
+def test_bare_ids_are_always_news_as_nobody_can_compare_them() -> None:
+    thin = make_fact(UPDATED).model_copy(update={"needs_enrichment": True, "job": Job(id="j")})
+    assert types_of(thin, thin) == [[UPDATED], [UPDATED]]
+
+
+def test_a_hire_after_the_move_into_hired_still_brings_its_offer() -> None:
+    move = make_fact(MOVED, to=HIRED_STAGE, outcome=HIRED)
+    hire = make_fact(DECIDED, outcome=HIRED).model_copy(update={"offer": Offer(id="o", start_date="2026-07-01")})
+    assert types_of(move, hire, hire) == [[MOVED, DECIDED], [OFFER], []]
+    event = last(move, hire)
+    assert event.offer
+    assert event.offer.start_date == "2026-07-01"
+    assert types_of(hire, hire) == [[DECIDED], []]
+
+
+def test_an_outcome_told_in_passing_happened_when_it_says() -> None:
+    at = NOW - timedelta(days=3)
+    fact = snapshot(PHONE, DECLINED)
+    assert fact.application
+    fact = fact.model_copy(update={"application": fact.application.model_copy(update={"rejected_at": at})})
+    assert last(fact).occurred_at == at
