@@ -103,10 +103,14 @@ class Node:
         self._soft[self._path_of(key)] = None
 
     def text(self, key: str, *, sometimes: bool = False) -> str | None:
-        value = self._take(key, sometimes)
-        if isinstance(value, str):
-            return value
-        return self._kept(key, value, None)
+        if self._data is None:
+            return None
+        value = self._data.get(key, _MISSING)
+        if isinstance(value, str):  # most often, so nothing else is asked before
+            return value or None
+        if value is not None and not (sometimes and value is _MISSING):
+            self.note(key)
+        return None
 
     def id(self, key: str, *, sometimes: bool = False) -> str | None:
         """An id, which vendors write as a number or as text."""

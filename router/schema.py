@@ -148,8 +148,8 @@ class Application(Model):
     referrer: Person | None = None
     url: str | None = None
     is_prospect: bool | None = None
-    answers: list[Answer] = []
-    custom_fields: CustomFields = {}
+    answers: list[Answer] = Field(default_factory=list)
+    custom_fields: CustomFields = Field(default_factory=dict)
 
 
 class Candidate(Model):
@@ -157,15 +157,15 @@ class Candidate(Model):
     name: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    emails: list[str] = Field([], description="The first one is the primary address.")
-    phones: list[str] = []
+    emails: list[str] = Field(default_factory=list, description="The first one is the primary address.")
+    phones: list[str] = Field(default_factory=list)
     company: str | None = None
     title: str | None = None
     location: str | None = None
-    links: list[str] = []
-    tags: list[str] = []
+    links: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=list)
     url: str | None = None
-    custom_fields: CustomFields = {}
+    custom_fields: CustomFields = Field(default_factory=dict)
 
 
 class Job(Model):
@@ -173,14 +173,14 @@ class Job(Model):
     title: str | None = None
     requisition_id: str | None = None
     status: str | None = None
-    departments: list[str] = []
-    offices: list[str] = []
+    departments: list[str] = Field(default_factory=list)
+    offices: list[str] = Field(default_factory=list)
     location: str | None = None
-    recruiters: list[Person] = []
-    hiring_managers: list[Person] = []
-    coordinators: list[Person] = []
+    recruiters: list[Person] = Field(default_factory=list)
+    hiring_managers: list[Person] = Field(default_factory=list)
+    coordinators: list[Person] = Field(default_factory=list)
     url: str | None = None
-    custom_fields: CustomFields = {}
+    custom_fields: CustomFields = Field(default_factory=dict)
 
 
 class Interview(Model):
@@ -190,7 +190,7 @@ class Interview(Model):
     start: Time | None = None
     end: Time | None = None
     location: str | None = None
-    interviewers: list[Person] = []
+    interviewers: list[Person] = Field(default_factory=list)
 
 
 class Offer(Model):
@@ -199,7 +199,7 @@ class Offer(Model):
     start_date: str | None = Field(None, description="A date, YYYY-MM-DD.")
     sent_at: str | None = Field(None, description="A time, or a date where the vendor tells no more.")
     resolved_at: str | None = Field(None, description="A time, or a date where the vendor tells no more.")
-    custom_fields: CustomFields = {}
+    custom_fields: CustomFields = Field(default_factory=dict)
 
 
 class Change(Model):
