@@ -122,10 +122,10 @@ class Handler(ABC):
     Settings: ClassVar[type[SourceSettings]]
     guide: ClassVar[Guide]
 
-    kept_headers: ClassVar[frozenset[str]] = frozenset()
+    kept_headers: frozenset[str] = frozenset()
     """Lower-case names of the headers that are kept with the receipt; never one that carries a secret."""
 
-    success: ClassVar[int] = 200
+    success: int = 200
     """The status with which a webhook that is safe is answered."""
 
     secret_in_path: bool = False

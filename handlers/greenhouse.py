@@ -13,7 +13,7 @@ from zlib import crc32
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
-from handlers.reading import Node, is_not_asked_for
+from handlers.reading import Node, is_not_asked_for, whole_name
 from handlers.settings import SecretSettings
 from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
 from router.schema import (
@@ -38,21 +38,23 @@ _DELIVERY_ID = "greenhouse-event-id"
 
 
 class _Meaning(NamedTuple):
-    """What an action of an application says: the type, and the outcome where the action alone decides it."""
+    """What an action of an application says: the type, the outcome where the action alone decides it, and which time of
+    the application is the event's own; without one, the last activity is it."""
 
     type: EventType
     outcome: Outcome | None = None
+    time: str = "updated_at"
 
 
-_APPLICATION_ACTIONS = {
-    "new_candidate_application": _Meaning(EventType.APPLICATION_CREATED),
-    "new_prospect_application": _Meaning(EventType.APPLICATION_CREATED),
+_APPLICATION_ACTIONS = {  # of two that say the same, the first one makes samples
+    "new_candidate_application": _Meaning(EventType.APPLICATION_CREATED, time="created_at"),
+    "new_prospect_application": _Meaning(EventType.APPLICATION_CREATED, time="created_at"),
     "application_updated": _Meaning(EventType.APPLICATION_UPDATED),
     "candidate_stage_change": _Meaning(EventType.STAGE_CHANGED),
-    "hire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.HIRED),
-    "unhire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
-    "reject_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.DECLINED),
+    "hire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.HIRED, "hired_at"),
+    "reject_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.DECLINED, "rejected_at"),
     "unreject_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
+    "unhire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
 }
 _CANDIDATE_ACTIONS = {  # and where the candidate stands
     "update_candidate": (EventType.CANDIDATE_UPDATED, "candidate"),
@@ -77,13 +79,8 @@ _OFFER_STATUSES = {
     "Deprecated": OfferStatus.ABANDONED,  # a newer version took its place
 }
 _RESOLVED = frozenset({OfferStatus.ACCEPTED, OfferStatus.DECLINED, OfferStatus.ABANDONED})
-_SAMPLE_ACTIONS: Mapping[tuple[EventType, Outcome | None], str] = {
-    (EventType.APPLICATION_CREATED, None): "new_candidate_application",
-    (EventType.STAGE_CHANGED, None): "candidate_stage_change",
-    (EventType.APPLICATION_UPDATED, None): "application_updated",
-    (EventType.OUTCOME_CHANGED, Outcome.HIRED): "hire_candidate",
-    (EventType.OUTCOME_CHANGED, Outcome.DECLINED): "reject_candidate",
-    (EventType.OUTCOME_CHANGED, Outcome.PENDING): "unreject_candidate",
+_SAMPLE_ACTIONS = {
+    (meaning.type, meaning.outcome): action for action, meaning in reversed(_APPLICATION_ACTIONS.items())
 }
 
 
@@ -174,7 +171,7 @@ def _tell_application(action: str, payload: Node) -> Fact:
     candidate = node.node("candidate")
     return Fact(
         type=meaning.type,
-        occurred_at=_occurred_at(meaning, application),
+        occurred_at=getattr(application, meaning.time) or application.updated_at,
         vendor_event=action,
         application=application,
         candidate=_candidate(candidate),
@@ -263,18 +260,6 @@ _TELLERS: dict[str, Callable[[str, Node], Fact]] = {
 }
 
 
-def _occurred_at(meaning: _Meaning, application: Application) -> datetime | None:
-    """Where an event has no time of its own, the last activity is it."""
-    own = None
-    if meaning.type is EventType.APPLICATION_CREATED:
-        own = application.created_at
-    elif meaning.outcome is Outcome.HIRED:
-        own = application.hired_at
-    elif meaning.outcome is Outcome.DECLINED:
-        own = application.rejected_at
-    return own or application.updated_at
-
-
 def _stage(node: Node) -> Stage | None:
     stage = Stage(id=node.id("id"), name=node.text("name"))
     return stage if stage.id or stage.name else None
@@ -317,7 +302,7 @@ def _candidate(node: Node, *, flat: bool = False) -> Candidate | None:
     first_name, last_name = node.text("first_name"), node.text("last_name")
     return Candidate(
         id=node.id("id"),
-        name=" ".join(part for part in (first_name, last_name) if part) or None,
+        name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
         emails=node.texts_of("email_addresses", "value", sometimes=flat),
@@ -400,15 +385,13 @@ _SAMPLE = """{
 "url": "https://app.greenhouse.io/people/81200457", "source": {"id": 2, "public_name": "Jobs page on your website"},
 "credited_to": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
 "rejection_reason": null, "current_stage": null, "custom_fields": {},
-"candidate": {
-  "id": 81200457, "first_name": null, "last_name": null, "title": "Engineer", "company": "Example Works",
-  "created_at": null, "url": "https://app.greenhouse.io/people/81200457", "is_private": false,
+"candidate": {"id": 81200457, "first_name": null, "last_name": null, "title": "Engineer", "company": "Example Works",
+  "created_at": null, "url": "https://app.greenhouse.io/people/81200457", "is_private": false, "tags": ["made up"],
   "phone_numbers": [], "email_addresses": [{"value": "candidate@example.org", "type": "personal"}],
   "recruiter": {"id": 4107, "email": "recruiter@example.com", "name": "Lena Hart", "employee_id": "E-118"},
-  "coordinator": null, "attachments": [], "tags": ["made up"], "custom_fields": {}
-},
+  "coordinator": null, "attachments": [], "custom_fields": {}},
 "jobs": [{"id": 512033, "name": null, "requisition_id": "ENG-204", "status": "open",
   "departments": [{"id": 77, "name": "Engineering"}], "offices": [{"id": 31, "name": "Leeds", "location": "Leeds, UK"}],
   "hiring_team": {"hiring_managers": [{"user_id": 4120}], "recruiters": [{"user_id": 4107}], "coordinators": []},
-  "custom_fields": {"employment_type": {"name": "Employment Type", "type": "single_select", "value": "Full-time"}}
-}]}"""
+  "custom_fields": {"employment_type": {"name": "Employment Type", "type": "single_select", "value": "Full-time"}}}]
+}"""

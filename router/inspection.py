@@ -22,6 +22,7 @@ from router.project import project
 from router.records import ApplicationState
 from router.schema import Event
 from router.secret import Reference
+from router.wording import did_you_mean, listed
 
 _NOT_GIVEN = "no-secret-was-given"
 
@@ -48,7 +49,8 @@ def handler_for(vendor: str, secrets: Sequence[str], settings: Mapping[str, Any]
     """
     known = handlers.by_vendor()
     if vendor not in known:
-        raise Misuse(f"there is no vendor {vendor!r}; known are: {', '.join(sorted(known))}")
+        hint = did_you_mean(vendor, known) or f"; known are: {listed(sorted(known), 'and')}"
+        raise Misuse(f"there is no vendor {vendor!r}{hint}")
     handler = known[vendor]
     given: dict[str, Any] = {**(settings or {}), "vendor": vendor}
     if issubclass(handler.Settings, SecretSettings):

@@ -137,8 +137,8 @@ class _Check:
             self._no_chooser(path, f"the {word} {quoted(path[-1])}", value, chooser, known)
         elif (choice := value[chooser]) not in known:
             written = quoted(self._document.value_at((*path, chooser)))
-            hint = did_you_mean(str(choice), known) or "."
-            self._fault((*path, chooser), f"there is no {chooser} {written}{hint} Known: {listed(known, 'and')}")
+            hint = did_you_mean(str(choice), known) or f"; known: {listed(known, 'and')}"
+            self._fault((*path, chooser), f"there is no {chooser} {written}{hint}")
         else:
             return known[choice]
         return None

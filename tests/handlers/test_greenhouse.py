@@ -306,6 +306,20 @@ def test_a_sample_is_written_like_greenhouse_writes() -> None:
     assert json.loads(body)["payload"]["application"]["id"] == 9
 
 
+@pytest.mark.parametrize(
+    ("step", "outcome", "action"),
+    [
+        (EventType.APPLICATION_CREATED, Outcome.PENDING, "new_candidate_application"),
+        (EventType.OUTCOME_CHANGED, Outcome.PENDING, "unreject_candidate"),
+        (EventType.OUTCOME_CHANGED, Outcome.HIRED, "hire_candidate"),
+    ],
+)
+def test_of_two_actions_that_say_the_same_a_sample_has_the_usual_one(
+    step: EventType, outcome: Outcome, action: str
+) -> None:
+    assert json.loads(GREENHOUSE.sample(Sample(step, "9", "A B", "C", NOW, "D", outcome)))["action"] == action
+
+
 def test_there_is_no_sample_of_what_greenhouse_tells_in_another_form() -> None:
     with pytest.raises(ValueError, match="no Greenhouse sample of InterviewChanged"):
         GREENHOUSE.sample(Sample(EventType.INTERVIEW_CHANGED, "9", "A B", "C", NOW))

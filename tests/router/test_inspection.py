@@ -137,7 +137,7 @@ def test_the_same_webhook_becomes_the_same_events_every_time(files: Path) -> Non
     [
         ([], "give --body, and either --vendor or --source; or --batch"),
         (["--vendor", "greenhouse"], "give --body, and either --vendor or --source; or --batch"),
-        (["--vendor", "grenhouse", "--body", "body"], "there is no vendor 'grenhouse'; known are: greenhouse"),
+        (["--vendor", "grenhouse", "--body", "body"], "there is no vendor 'grenhouse'; did you mean \"greenhouse\"?"),
         (["--vendor", "greenhouse", "--body", "nothing"], "nothing can't be read (no such file or directory)"),
         (["--vendor", "greenhouse", "--body", "."], ". can't be read (is a directory)"),
         (["--vendor", "greenhouse", "--body", "body", "--headers", "body.nothing"], "body.nothing can't be read"),
