@@ -1,5 +1,6 @@
 """How it goes, at a glance: every source, every sink, the server and who works."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pydantic import Field
@@ -7,12 +8,13 @@ from pydantic import Field
 from handlers.base import Disposition, Handler
 from handlers.enriching import Enriches
 from handlers.guide import Proof
+from handlers.settings import ConnectSettings
 from router.config import Config
 from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
-from router.parts import Source, sources_of
-from router.records import ApiState, DeliveryState
+from router.parts import Source, kept_secrets, sources_of
+from router.records import ApiState, DeliveryState, KeptHook
 from router.schema import EventType, Model
 from sinks.base import Result
 
@@ -29,6 +31,7 @@ class SourceOverview(Model):
     enabled: bool
     url: str
     steps: list[str]
+    secret_pending: bool
     api: str = Field(description="Whether the vendor's API may be asked, and how it answers.")
     registered: int = Field(description="Registrations that `connect` made.")
     last_receipt: datetime | None
@@ -101,7 +104,8 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
                 vendor=source.handler.vendor,
                 enabled=source.enabled,
                 url=_url(base, source),
-                steps=list(source.handler.guide.steps),
+                steps=[step[:1].upper() + step[1:] for step in source.handler.guide.steps],
+                secret_pending=_is_pending(source.handler, hooks.get(name, ())),
                 api=_api(source.handler, apis.get(name)),
                 registered=len(hooks.get(name, ())),
                 last_receipt=_moment(seen[name]) if name in seen else None,
@@ -123,6 +127,10 @@ def _url(base: str, source: Source) -> str:
     if source.handler.guide.proof is Proof.NONE:
         return "none: this vendor sends no webhooks, and ats-router does not poll yet"
     return f"{url}/SECRET" if source.handler.secret_in_path else url
+
+
+def _is_pending(handler: Handler, hooks: Iterable[KeptHook]) -> bool:
+    return isinstance(handler.settings, ConnectSettings) and not handler.settings.secrets and not kept_secrets(hooks)
 
 
 def _api(handler: Handler, state: ApiState | None) -> str:

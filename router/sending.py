@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from handlers.base import Handler, Post, Sample
+from handlers.connecting import Connects
 from handlers.settings import ConnectSettings
 from router.assess import TEST_HEADER, make_test_mark
 from router.client import Client, checked_url
@@ -156,5 +157,6 @@ async def _signing(config: Config, source: str) -> Handler:
         async with open_ledger(config, url_of(config), wait=False) as ledger:
             known = knowing(known, kept_secrets((await ledger.hooks()).get(source, ())))
         if not known.handler.settings.secrets:
-            raise NotSent(f"the secret of {source} is still pending: `ats-router connect {source}` fetches it")
+            how = f"`ats-router connect {source}` fetches it" if isinstance(known.handler, Connects) else "set it"
+            raise NotSent(f"the secret of {source} is still pending: {how}")
     return known.handler

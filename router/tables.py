@@ -78,7 +78,10 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
         console.print(f"[bold]{_source_name(source)}[/]  {source.vendor}")
         facts = Table.grid(padding=(0, 2))
         facts.add_row("URL", escape(source.url))
-        facts.add_row("register it", escape(". ".join(source.steps)))
+        if source.secret_pending:
+            facts.add_row("secret", "still pending: nothing is let in but handshakes")
+        for number, step in enumerate(source.steps, 1):
+            facts.add_row("register it" if number == 1 else "", escape(f"{number}. {step}"))
         facts.add_row("last webhook", f"{_time(source.last_receipt)} UTC" if source.last_receipt else "none yet")
         facts.add_row(
             "webhooks",

@@ -146,4 +146,15 @@ def test_sources_say_how_the_api_and_the_registrations_are(config: Path) -> None
     rows = {row["name"]: row for row in json.loads(told.stdout)}
     assert (rows["ats"]["registered"], rows["ats"]["api"]) == (1, "not asked yet")
     assert rows["gh"]["api"] == "not needed"
-    assert rows["ats"]["steps"] == ["Open the settings", "paste the URL"]
+    assert rows["ats"]["steps"] == ["Open the settings", "Paste the URL"]
+    assert not rows["ats"]["secret_pending"]
+
+
+def test_a_secret_that_is_not_there_yet_is_told(config: Path) -> None:
+    told = CliRunner().invoke(app, ["sources", "--config", str(config)]).stdout
+    assert "still pending" in told
+    assert "1. Open the settings" in told
+    sent = CliRunner().invoke(app, ["send", "ats", "--config", str(config)])
+    assert "`ats-router connect ats` fetches it" in sent.output
+    connect(config, "ats", "--yes")
+    assert "still pending" not in CliRunner().invoke(app, ["sources", "--config", str(config)]).stdout
