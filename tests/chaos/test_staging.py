@@ -131,7 +131,7 @@ async def test_every_event_is_staged_exactly_once_though_workers_and_the_embedde
 ) -> None:
     program = rig.start("up")
     await rig.ready()
-    async with rig.vendor.busy(applications=40, pause=1.5):
+    async with rig.vendor.busy(applications=40, pause=2.5):
         await delivers(program, databases)
         [worker] = program.children("worker")
         await kill_before_commit(rig, databases, worker)
