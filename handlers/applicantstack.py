@@ -228,6 +228,7 @@ def _hire_facts(row: Node, zone: tzinfo | None) -> tuple[Fact, ...]:
     """DOB and SSN are in this record too: they are never looked at."""
     name, changed_at = row.text("Stage"), _local_time(row, "Last Modified Date", zone)
     start, department = row.date("Start Date", "%m/%d/%Y", sometimes=True), row.text("Department", sometimes=True)
+    manager = row.text("Manager", sometimes=True)
     facts = state_facts(
         "hire",
         Application(
@@ -242,6 +243,7 @@ def _hire_facts(row: Node, zone: tzinfo | None) -> tuple[Fact, ...]:
             title=row.text("Job Name", sometimes=True),
             departments=[department] if department else [],
             location=row.text("Location", sometimes=True),
+            hiring_managers=[Person(name=manager)] if manager else [],
         ),
         changed_at=changed_at,
     )

@@ -10,20 +10,18 @@ import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.connecting import Connects, Hook
 from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere, Refused, Unavailable
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node, is_not_asked_for
-from handlers.settings import SecretSettings
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
-from router.client import checked_url
 from router.schema import (
     Application,
     Candidate,
@@ -86,16 +84,9 @@ _BUSY = re.compile(r"rate_limit|internal|unavailable")
 _SAME_MOVE = timedelta(hours=1)  # a webhook and an entry of the history that are further apart are not of one move
 
 
-def _checked_url(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class AshbySettings(SecretSettings):
     api_key: Secret | None = Field(None, description="an API key of Ashby: who moved a candidate, and from which stage")
-    api_url: Annotated[str, AfterValidator(_checked_url)] = Field("https://api.ashbyhq.com", description="Ashby's API")
+    api_url: ApiUrl = Field("https://api.ashbyhq.com", description="Ashby's API")
 
 
 class Ashby(Enriches, Connects, Handler):
@@ -286,6 +277,7 @@ def _tell_interview(action: str, data: Node) -> Fact:
     node = data.need_node("interviewSchedule")
     interviews, candidate = node.nodes("interviewEvents", sometimes=True), node.id("candidateId", sometimes=True)
     starts, ends = ([at for one in interviews if (at := one.time(key))] for key in ("startTime", "endTime"))
+    titles = [one.node("interview", sometimes=True).text("title", sometimes=True) for one in interviews]
     places = [one.text("location", sometimes=True) or one.text("meetingLink", sometimes=True) for one in interviews]
     people = [_person(user) for one in interviews for user in one.nodes("interviewers", sometimes=True)]
     status = _INTERVIEW_STATUSES.get(node.text("status") or "")
@@ -297,6 +289,7 @@ def _tell_interview(action: str, data: Node) -> Fact:
         candidate=Candidate(id=candidate) if candidate else None,
         interview=Interview(
             id=node.need_id("id"),
+            title=", ".join(dict.fromkeys(filter(None, titles))) or None,
             status=status,
             start=min(starts, default=None),
             end=max(ends, default=None),

@@ -5,7 +5,9 @@ others, of which fusebit/integrations has a test vector. A row of the list has a
 in the single application only.
 """
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -32,6 +34,7 @@ from router.schema import (
 )
 
 _SIGNATURE, _TIMESTAMP = "x-bamboohr-signature", "x-bamboohr-timestamp"
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _TOLERANCE = 3 * 3600.0
 """Failed webhooks come again up to 155 minutes later (page Webhook Events), and nothing says with a new timestamp."""
 
@@ -100,7 +103,7 @@ class BambooHR(ReadsRows):
 
     def verify(self, receipt: Receipt) -> None:
         digest, timestamp = hex_digest(only_header(receipt, _SIGNATURE)), only_header(receipt, _TIMESTAMP)
-        sent_at = whole_number(timestamp)
+        sent_at = _seconds(timestamp)
         check_hmac(digest, receipt.body + timestamp.encode(), self.settings.secrets)
         # no mark stands between the two: the age also shows whether a digit of one was passed off as the other's
         check_age(sent_at, receipt, tolerance=_TOLERANCE)
@@ -159,6 +162,14 @@ class BambooHR(ReadsRows):
         if stage.kind is None and stage.id in _KINDS:
             stage = stage.model_copy(update={"kind": _KINDS[stage.id]})
         return stage if stage.id or stage.name else None
+
+
+def _seconds(timestamp: str) -> float:
+    """Unix seconds in the test vector and in most receivers, ISO 8601 in an example of another one."""
+    if _ISO_TIME.fullmatch(timestamp):
+        with suppress(ValueError):
+            return datetime.fromisoformat(timestamp).timestamp()
+    return whole_number(timestamp)
 
 
 def _parsed(body: bytes) -> Node:

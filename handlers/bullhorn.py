@@ -115,13 +115,15 @@ def _candidate(node: Node) -> Candidate | None:
     if not node:
         return None
     first_name, last_name = node.text("firstName"), node.text("lastName")
-    email = node.text("email", sometimes=True)
+    emails = (node.text(key, sometimes=True) for key in ("email", "email2"))
+    phones = (node.text(key, sometimes=True) for key in ("mobile", "phone"))
     return Candidate(
         id=node.id("id"),
         name=whole_name(first_name, last_name),
         first_name=first_name,
         last_name=last_name,
-        emails=[email] if email else [],
+        emails=[email for email in emails if email],
+        phones=[phone for phone in phones if phone],
     )
 
 

@@ -56,7 +56,7 @@ _APPLICATION_ACTIONS = {  # of two that say the same, the first one makes sample
     "unreject_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
     "unhire_candidate": _Meaning(EventType.OUTCOME_CHANGED, Outcome.PENDING),
 }
-_CANDIDATE_ACTIONS = {  # and where the candidate stands
+_PERSON_ACTIONS = {  # and where the candidate stands
     "update_candidate": (EventType.CANDIDATE_UPDATED, "candidate"),
     "delete_candidate": (EventType.CANDIDATE_DELETED, "person"),
     "merge_candidate": (EventType.CANDIDATE_MERGED, "person"),
@@ -96,13 +96,7 @@ class Greenhouse(Handler):
             "for each event below: a name of your choice, the event, the URL, and as secret key the source's secret",
             "leave the error recipient's address filled in, and save: Greenhouse sends a ping, which is answered",
         ],
-        events=[
-            *_APPLICATION_ACTIONS,
-            *_OFFER_ACTIONS,
-            "delete_application",
-            *_CANDIDATE_ACTIONS,
-            "candidate_anonymized",
-        ],
+        events=[*_APPLICATION_ACTIONS, *_OFFER_ACTIONS, "delete_application", *_PERSON_ACTIONS, "candidate_anonymized"],
         verified="the Signature header, an HMAC-SHA256 over the exact body",
         missing=["who did it", "the stage before (the router knows it from the event before)", "interviews"],
     )
@@ -231,7 +225,7 @@ def _tell_offer(action: str, payload: Node) -> Fact:
 
 
 def _tell_candidate(action: str, payload: Node) -> Fact:
-    type_, root = _CANDIDATE_ACTIONS[action]
+    type_, root = _PERSON_ACTIONS[action]
     node = payload.need_node(root)
     node.need_id("id")
     return Fact(
@@ -255,7 +249,7 @@ _TELLERS: dict[str, Callable[[str, Node], Fact]] = {
     **dict.fromkeys(_APPLICATION_ACTIONS, _tell_application),
     **dict.fromkeys(_OFFER_ACTIONS, _tell_offer),
     "delete_application": _tell_deleted_application,
-    **dict.fromkeys(_CANDIDATE_ACTIONS, _tell_candidate),
+    **dict.fromkeys(_PERSON_ACTIONS, _tell_candidate),
     "candidate_anonymized": _tell_anonymised_candidate,
 }
 
@@ -335,13 +329,19 @@ def _job(application: Node, candidate: Node, referrer: Person | None) -> Job | N
         status=node.text("status", sometimes=True),
         departments=node.texts_of("departments", "name"),
         offices=node.texts_of("offices", "name"),
-        location=next(iter(node.texts_of("offices", "location")), None),
+        location=next(filter(None, map(_place, node.nodes("offices"))), None),
         recruiters=_people(team, "recruiters", recruiter, known),
         hiring_managers=_people(team, "hiring_managers", None, known),
         coordinators=_people(team, "coordinators", coordinator, known),
         url=node.text("url", sometimes=True),
         custom_fields=_custom_fields(node),
     )
+
+
+def _place(office: Node) -> str | None:
+    """A text, or an object with a name in bodies of former years, as in the API to this day."""
+    is_named = isinstance(office.raw.get("location"), dict)
+    return office.node("location").text("name") if is_named else office.text("location")
 
 
 def _people(team: Node, role: str, own: Person | None, known: Mapping[str | None, Person]) -> list[Person]:

@@ -5,6 +5,7 @@ read in 2026.
 """
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
@@ -44,12 +45,12 @@ class Homerun(PolledHandler):
     def row_facts(self, row: Node) -> tuple[Fact, ...]:
         name = row.node("stage", sometimes=True).text("name")
         stage = self.stage_patterns.known(Stage(name=name)) if name else None
-        hired_at = row.time("hired_at", zone=self.settings.zone)
+        hired_at = row.time("hired_at", zone=UTC)
         application = Application(
             id=row.need_id("id"),
             outcome=_outcome(row, stage),
             stage=stage,
-            created_at=row.time("created_at", zone=self.settings.zone),
+            created_at=row.time("created_at", zone=UTC),
             hired_at=hired_at,
             source=", ".join(row.texts_of("sources", "name", sometimes=True)) or None,
             url=row.text("homerun_url", sometimes=True) or row.text("url", sometimes=True),

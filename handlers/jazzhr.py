@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import state_facts
-from handlers.reading import Node
+from handlers.reading import Node, whole_name
 from handlers.settings import SecretSettings
 from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
-from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Stage, StageKind
+from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Person, Stage, StageKind
 
 _EVENT, _SIGNATURE, _PROFILE_URL = "x-jazzhr-event", "x-jazzhr-signature", "link"
 _VERIFY, _EXPORT = "VERIFY", "CANDIDATE-EXPORT"
@@ -74,6 +74,8 @@ class JazzHR(Handler):
         check_hmac(hex_digest(only_header(receipt, _SIGNATURE)), receipt.body, self.settings.secrets)
 
     def normalise(self, receipt: Receipt) -> Normalised:
+        if not receipt.body and receipt.header(_EVENT) == _VERIFY:  # how it was in 2018
+            return Normalised(Disposition.PING, _VERIFY)
         body = Node.parse(receipt.body)
         event = receipt.header(_EVENT) or _event_of(body) or _EXPORT
         if event == _VERIFY:
@@ -81,14 +83,10 @@ class JazzHR(Handler):
         if event != _EXPORT:
             return ignored(event, NO_TYPE)
         export = body.need_node("candidate")
-        candidate = _candidate(export.node("person"), _https(receipt.header(_PROFILE_URL)))
-        applied_at = export.node("person").time("applyDate", zone=UTC, sometimes=True)
-        details = _Details(body)
-        facts = [
-            fact
-            for profile in export.nodes("profiles")
-            for fact in _profile_facts(profile, candidate, applied_at, details)
-        ]
+        person = export.node("person")
+        candidate = _candidate(person, _https(receipt.header(_PROFILE_URL)))
+        details = _Details(body, person)
+        facts = [fact for profile in export.nodes("profiles") for fact in _profile_facts(profile, candidate, details)]
         if not facts:
             if "candidate.profiles" in body.soft_drift:
                 raise Drift("candidate.profiles", "is missing or no list")
@@ -117,11 +115,17 @@ def _event_of(body: Node) -> str | None:
 
 
 class _Details:
-    """What the shape of 2018 tells beside the candidate, by the ids of profiles and openings."""
+    """What all applications have in common, and what the shape of 2018 tells beside the candidate, by the ids of
+    people, profiles and openings."""
 
-    __slots__ = ("job_codes", "jobs", "statuses")
+    __slots__ = ("applied_at", "job_codes", "jobs", "referrer", "statuses")
 
-    def __init__(self, body: Node) -> None:
+    def __init__(self, body: Node, person: Node) -> None:
+        self.applied_at = person.time("applyDate", zone=UTC, sometimes=True)
+        people = body.named("additionalPersonInformation", sometimes=True)  # the rest of it is EEO answers and the like
+        more = people.get(person.node("id").id("value") or "", Node.of({}))
+        name = more.text("referrer", sometimes=True)
+        self.referrer = Person(name=name) if name else None
         self.statuses = body.named("additionalProfileInformation", sometimes=True)
         self.job_codes = body.named("additionalPositionOpeningsInformation", sometimes=True)
         self.jobs = {
@@ -131,23 +135,19 @@ class _Details:
         }
 
 
-def _profile_facts(
-    profile: Node, candidate: Candidate, applied_at: datetime | None, details: _Details
-) -> Iterator[Fact]:
+def _profile_facts(profile: Node, candidate: Candidate, details: _Details) -> Iterator[Fact]:
     """A profile is one application. Should it list several openings after all, each of them is one."""
     identifier = profile.node("profileId").need_id("value")
     older = details.statuses.get(identifier)
     openings = profile.nodes("associatedPositionOpenings")
     if not openings:
-        yield from _facts(_older_status(older), identifier, applied_at, candidate, None)
+        yield from _facts(_older_status(older), identifier, candidate, None, details)
     for opening in openings:
         job_id = opening.node("positionOpeningId").id("value")
         application_id = identifier
         if len(openings) > 1:
             application_id = f"{identifier}:{opening.node('positionOpeningId').need_id('value')}"
-        yield from _facts(
-            _status(opening, older), application_id, applied_at, candidate, _job(opening, job_id, details)
-        )
+        yield from _facts(_status(opening, older), application_id, candidate, _job(opening, job_id, details), details)
 
 
 class _Status(NamedTuple):
@@ -181,7 +181,7 @@ def _category(node: Node, key: str) -> str | None:
 
 
 def _facts(
-    status: _Status, application_id: str, applied_at: datetime | None, candidate: Candidate, job: Job | None
+    status: _Status, application_id: str, candidate: Candidate, job: Job | None, details: _Details
 ) -> tuple[Fact, ...]:
     outcome, kind = _CATEGORIES[status.category] if status.category else _UNTOLD
     created, now = state_facts(
@@ -190,7 +190,8 @@ def _facts(
             id=application_id,
             outcome=outcome,
             stage=Stage(name=status.name, kind=kind) if status.name else None,
-            created_at=applied_at,
+            created_at=details.applied_at,
+            referrer=details.referrer,
             hired_at=status.since if outcome is Outcome.HIRED else None,
             rejected_at=status.since if outcome is Outcome.DECLINED else None,
         ),
@@ -203,7 +204,7 @@ def _facts(
     if not status.is_new:
         return (now,)
     # the second fact is for those who come back to New: an application is created only once
-    return created.model_copy(update={"occurred_at": status.since or applied_at}), now
+    return created.model_copy(update={"occurred_at": status.since or details.applied_at}), now
 
 
 def _candidate(person: Node, url: str | None) -> Candidate:
@@ -250,8 +251,20 @@ def _job(opening: Node, job_id: str | None, details: _Details) -> Job:
             if unit.text("responsibilityCode") == "Department" and (name := unit.text("name"))
         ],
         location=next(filter(None, places), None),
+        hiring_managers=[manager for manager in _hiring_managers(node) if manager.name or manager.email],
         url=_https(opening.text("positionUri")),
     )
+
+
+def _hiring_managers(job: Node) -> Iterator[Person]:
+    """Whom the job's postings name as the one to turn to."""
+    for posting in job.nodes("postingInstructions", sometimes=True):
+        for method in posting.nodes("applicationMethods", sometimes=True):
+            contact = method.node("personContact", sometimes=True)
+            if contact.text("roleCode", sometimes=True) == "Hiring Manager":
+                name, ways = contact.node("name"), contact.node("communication", sometimes=True)
+                email = next(iter(ways.texts_of("email", "address", sometimes=True)), None)
+                yield Person(name=whole_name(name.text("given"), name.text("family")), email=email)
 
 
 def _https(uri: str | None) -> str | None:

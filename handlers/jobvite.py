@@ -5,13 +5,14 @@ errors with HTTP 200 as well, in three shapes. Times are unix milliseconds, ofte
 """
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node
 from handlers.settings import SourceSettings
-from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, RejectionReason, Stage
+from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Offer, Outcome, RejectionReason, Stage
 
 _MILLISECONDS = 0.001
 _SUCCESS = "200"
@@ -60,7 +61,12 @@ class Jobvite(PolledHandler):
             rejection_reason=RejectionReason(name=disposition) if disposition and outcome is Outcome.DECLINED else None,
             source=node.text("source"),
         )
-        return state_facts("candidate", application, candidate=_candidate(row), job=_job(node), changed_at=updated_at)
+        facts = state_facts("candidate", application, candidate=_candidate(row), job=_job(node), changed_at=updated_at)
+        start = node.epoch("startDate", unit=_MILLISECONDS, sometimes=True)
+        if start is None:
+            return facts
+        offer = Offer(start_date=start.astimezone(self.settings.zone or UTC).date().isoformat())
+        return tuple(fact.model_copy(update={"offer": offer}) for fact in facts)
 
 
 def _outcome(node: Node, stage: Stage | None) -> Outcome:

@@ -12,20 +12,18 @@ import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Rejected, Sample, ignored
 from handlers.connecting import Connects, Hook
 from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node
-from handlers.settings import ConnectSettings
+from handlers.settings import ApiUrl, ConnectSettings
 from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, whole_number
-from router.client import checked_url
 from router.schema import (
     Application,
     Candidate,
@@ -62,16 +60,9 @@ _INTERVIEWS = {"interviewCreated": InterviewStatus.SCHEDULED, "interviewDeleted"
 _STAGE_KINDS = {StageKind.APPLIED: ["applicant-new"], StageKind.OFFER: ["offer"]}  # ids of Lever's default stages
 
 
-def _checked_url(url: str) -> str:
-    try:
-        return checked_url(url)
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
-
-
 class LeverSettings(ConnectSettings):
     api_key: Secret | None = Field(None, description="an API credential of Lever: names, and which archived are hired")
-    api_url: Annotated[str, AfterValidator(_checked_url)] = Field(
+    api_url: ApiUrl = Field(
         "https://api.lever.co/v1", description="Lever's API; https://api.eu.lever.co/v1 for accounts in the EU"
     )
     hired_reasons: OneOrSeveral[str] = Field((), description="ids of archive reasons that mean hired, without api_key")

@@ -1,7 +1,8 @@
 """Manatal: polled. A match, one candidate for one job, is an application.
 
-Source: clients of others of its open API v3 (v1 has the candidate and the job inside a match, v3 their ids), read in
-2026. The webhooks that one client expects have names that look made up, and it checks no signature.
+Source: clients of others of its open API v3 (v1 has the candidate and the job inside a match, v3 their ids) and the
+page Matches of developers.manatal.com, read in 2026. The webhooks that one client expects have names that look made
+up, and it checks no signature.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
 from handlers.settings import SourceSettings
 from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, Stage
+
+_STAGES = ("stage", "job_pipeline_stage", "job_pipeline_stages")
 
 
 class Manatal(PolledHandler):
@@ -49,7 +52,7 @@ class Manatal(PolledHandler):
             id=row.need_id("id"),
             outcome=outcome,
             stage=stage,
-            created_at=self._time(row, "created_at"),
+            created_at=self._time(row, "created_at") or self._time(row, "created_at_editable"),
             updated_at=updated_at,
             hired_at=hired_at,
             rejected_at=dropped_at,
@@ -59,9 +62,14 @@ class Manatal(PolledHandler):
         )
 
     def _stage(self, row: Node) -> Stage | None:
-        """``job_pipeline_stage`` in a job's list of its matches."""
-        node = row.node("stage", sometimes=True) or row.node("job_pipeline_stage", sometimes=True)
-        stage = self.stage_patterns.known(Stage(id=node.id("id"), name=node.text("name")))
+        """``stage``, which Manatal gives up for the stage of the job's pipeline; the page Matches has it without an id,
+        and the other one in the plural."""
+        told = [node for key in _STAGES if (node := row.node(key, sometimes=True))]
+        if not told:
+            return None
+        node = next((node for node in told if node.id("id", sometimes=True)), told[0])
+        name, rank = node.text("name"), node.integer("rank", sometimes=True)
+        stage = self.stage_patterns.known(Stage(id=node.id("id", sometimes=True), name=name, index=rank))
         return stage if stage.id or stage.name else None
 
     def _time(self, row: Node, key: str) -> datetime | None:

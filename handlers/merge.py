@@ -17,10 +17,11 @@ from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sampl
 from handlers.enriching import Access, Api, Enriches, NotThere
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
-from handlers.reading import Node, is_not_asked_for
+from handlers.reading import Node, is_not_asked_for, whole_name
 from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import (
+    Answer,
     Application,
     Candidate,
     CustomFields,
@@ -39,10 +40,9 @@ from router.schema import (
 )
 from router.secret import Secret
 
-M = TypeVar("M", Stage, RejectionReason)
+M = TypeVar("M", Stage, RejectionReason, Person)
 _SIGNATURE = "x-merge-webhook-signature"
-_ADDED, _CHANGED = EventType.APPLICATION_CREATED, EventType.APPLICATION_UPDATED
-_REMOVED = EventType.APPLICATION_DELETED
+_ADDED, _CHANGED, _REMOVED = EventType.APPLICATION_CREATED, EventType.APPLICATION_UPDATED, EventType.APPLICATION_DELETED
 _CHANGES = {  # Merge's own texts spell them in both ways
     **{"added": _ADDED, "changed": _CHANGED, "removed": _REMOVED},
     **{"created": _ADDED, "updated": _CHANGED, "deleted": _REMOVED},
@@ -83,8 +83,7 @@ class MergeSettings(SecretSettings):
 
 
 class _Hook(NamedTuple):
-    """One webhook about an object. ``change``: what it means if the object is an application. ``lever``: in that ATS
-    being archived may mean being hired."""
+    """One webhook. ``change``: what it means if it is of an application. ``lever``: there, archived may mean hired."""
 
     event: str
     change: EventType
@@ -147,7 +146,8 @@ class Merge(Enriches, ReadsRows):
         data = body.need_node("data")
         if data.flag("remote_was_deleted", sometimes=True):
             change = _REMOVED
-        fact = tell(_Hook(event, change, data, account.text("integration_slug", sometimes=True) == "lever"))
+        ats = account.text("integration_slug", sometimes=True) or account.text("integration", sometimes=True) or ""
+        fact = tell(_Hook(event, change, data, ats.lower() == "lever"))
         if change is not _REMOVED and fact.application is not None and self.access() is not None:
             fact = fact.model_copy(update={"needs_enrichment": True})
         return Normalised(Disposition.EVENTS, event, (fact,), account_id, soft_drift=body.soft_drift)
@@ -308,10 +308,20 @@ def _application(node: Node, *, lever: bool = False) -> Application:
         created_at=node.time("applied_at"),
         updated_at=node.time("modified_at"),
         source=node.text("source"),
-        referrer=Person(id=id_, name=_name(person), email=person.text("email")) if (id_ := person.id("id")) else None,
+        referrer=_known(Person(id=person.id("id"), name=_name(person), email=person.text("email"))),
+        answers=_answers(node),
         custom_fields=_custom_fields(node),
         **_decided(rejected, node.time("rejected_at"), reason, stage, lever=lever),
     )
+
+
+def _answers(node: Node) -> list[Answer]:
+    """Of questions that were expanded; the others are bare ids."""
+    items = node.json("screening_question_answers", sometimes=True)
+    told = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    asked = [(item.get("question"), item.get("answer")) for item in told]
+    titled = [(str(question.get("title") or ""), answer) for question, answer in asked if isinstance(question, dict)]
+    return [Answer(question=title, answer=answer) for title, answer in titled if title and not is_not_asked_for(title)]
 
 
 def _decided(
@@ -359,7 +369,7 @@ def _job(node: Node) -> Job | None:
 
 
 def _name(node: Node) -> str | None:
-    return " ".join(part for part in (node.text("first_name"), node.text("last_name")) if part) or None
+    return whole_name(node.text("first_name"), node.text("last_name"))
 
 
 def _custom_fields(node: Node) -> CustomFields:

@@ -169,7 +169,7 @@ class SmartRecruiters(Enriches, Connects, Handler):
             application=Application(id=f"{candidate_id}:{job_id}", remote_id=body.id("application_id", sometimes=True)),
             candidate=Candidate(id=candidate_id),
             job=Job(id=job_id),
-            offer=Offer(id=body.id("offer_id"), status=_OFFER_EVENTS[event]) if offer else None,
+            offer=_offer_said(event, body) if offer else None,
             needs_enrichment=True,
         )
 
@@ -337,6 +337,12 @@ async def _content(path: str, api: Api) -> Sequence[Node]:
     with suppress(NotThere):
         return (await api.get(path)).nodes("content")
     return ()
+
+
+def _offer_said(event: str, body: Node) -> Offer:
+    """The body that the docs print has the id of what the event is of, and no other."""
+    own_id = body.id("id", sometimes=True)
+    return Offer(id=body.id("offer_id", sometimes=own_id is not None) or own_id, status=_OFFER_EVENTS[event])
 
 
 async def _offer(fact: Fact, path: str, api: Api) -> dict[str, Any]:

@@ -148,6 +148,7 @@ def _application(row: Node) -> Application:
         updated_at=row.time("updated_at"),
         rejected_at=rejected_at,
         rejection_reason=_rejection_reason(row, value),
+        source=row.node("source", sometimes=True).text("name", sometimes=True),
         custom_fields=_custom_fields(row),
     )
 
@@ -198,11 +199,18 @@ def _candidate(row: Node) -> Candidate | None:
         first_name=first_name,
         last_name=last_name,
         emails=list(dict.fromkeys(email for email in emails if email)),
+        phones=node.texts_of("phone_numbers", "phone", sometimes=True),
+        company=node.text("company", sometimes=True),
+        title=node.text("title", sometimes=True),
+        links=node.texts_of("social_links", "url", sometimes=True),
     )
 
 
 def _custom_fields(row: Node) -> CustomFields:
-    fields = row.json("unified_custom_fields", sometimes=True)
-    if not isinstance(fields, dict):
-        return {}
+    """The ATS's own, and before them those that the project maps itself."""
+    named = ((field.text("name"), field.json("value")) for field in row.nodes("custom_fields", sometimes=True))
+    fields = {name: value for name, value in named if name}
+    mapped = row.json("unified_custom_fields", sometimes=True)
+    if isinstance(mapped, dict):
+        fields |= mapped
     return {name: value for name, value in fields.items() if not is_not_asked_for(name)}

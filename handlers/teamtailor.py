@@ -212,16 +212,17 @@ def _tell_application(event: str, resource: _Resource) -> Fact:
     rejected_at, updated_at = node.time(spelt("rejected_at")), node.time(spelt("updated_at"))
     stage, referrer = node.text(spelt("stage_name")), node.id(spelt("referer_id"))
     visible_at = node.date_or_time(spelt(_VISIBLE_AT))
-    created = event == "job_application.create"
+    job_id, job_title = node.id(spelt("job_id")), node.text(spelt("job_title"))
+    created, outcome = event == "job_application.create", _outcome(rejected_at, node, spelt("rejected_at"))
     return Fact(
         type=EventType.APPLICATION_CREATED if created else EventType.APPLICATION_UPDATED,
-        is_snapshot=not created,
+        is_snapshot=not created and bool(stage or outcome),  # of a bare id nobody can tell what differs
         occurred_at=_occurred_at(updated_at, rejected_at, node.time(spelt("last_moved_at"))),
         vendor_event=event,
         vendor_version=_version(updated_at),
         application=Application(
             id=resource.id,
-            outcome=_outcome(rejected_at, node, spelt("rejected_at")),
+            outcome=outcome,
             stage=Stage(name=stage) if stage else None,
             created_at=node.time(spelt("created_at"), sometimes=True),
             updated_at=updated_at,
@@ -231,7 +232,7 @@ def _tell_application(event: str, resource: _Resource) -> Fact:
             custom_fields={_VISIBLE_AT: visible_at} if visible_at else {},
         ),
         candidate=_candidate_of(resource),
-        job=Job(id=node.id(spelt("job_id")), title=node.text(spelt("job_title"))),
+        job=Job(id=job_id, title=job_title) if job_id or job_title else None,
     )
 
 
@@ -333,6 +334,7 @@ def _fetched(fact: Fact, answer: Node) -> Fact:
         blame = _REJECTION_KINDS.get(fields.flag("rejected-by-company", sometimes=True))
         changes["rejection_reason"] = RejectionReason(id=reason.id("id"), name=fields.text("reason"), kind=blame)
     told: dict[str, object] = {"application": found.application.model_copy(update=changes)}
+    told["is_snapshot"] = found.type is EventType.APPLICATION_UPDATED
     if candidate := included.get("candidates"):
         told["candidate"] = _candidate(candidate.id("id"), candidate.node("attributes"), _hyphenated)
     if job := included.get("jobs"):
@@ -351,10 +353,11 @@ def _completed(said: Fact, found: Fact) -> Fact:
     candidate = said.candidate
     if candidate is None or found.candidate is None or candidate.id in (None, found.candidate.id):
         candidate = _filled(candidate, found.candidate)
-    more = {"candidate": candidate, "job": _filled(said.job, found.job), "needs_enrichment": False}
+    more: dict[str, object] = {"candidate": candidate, "job": _filled(said.job, found.job), "needs_enrichment": False}
     filled = _filled(application, now)
     assert filled is not None
-    return said.model_copy(update={**more, "application": filled.model_copy(update={"stage": stage})})
+    more |= {"is_snapshot": found.is_snapshot, "application": filled.model_copy(update={"stage": stage})}
+    return said.model_copy(update=more)
 
 
 def _filled(said: M | None, found: M | None) -> M | None:

@@ -50,6 +50,7 @@ _STAGE_KINDS = {  # all that /stages documents; also the slugs of the stages tha
     "offer": StageKind.OFFER,
     "hired": StageKind.HIRED,
 }
+_HIRED_BY_NAME = {StageKind.HIRED: ("Hired",)}  # the stage that ends every pipeline, in bodies without its kind
 _BEFORE, _AFTER = timedelta(minutes=10), timedelta(seconds=2)
 """How far from the webhook's own times the activity may be that it tells of."""
 _EVER, _NEVER = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -99,6 +100,7 @@ class Workable(Enriches, Connects, Handler):
         ],
         enrichment="the stage before a move, and who moved or disqualified (`subdomain` is all it takes)",
     )
+    stage_kinds = _HIRED_BY_NAME
 
     def verify(self, receipt: Receipt) -> None:
         check_hmac(hex_digest(only_header(receipt, _SIGNATURE)), receipt.body, self.settings.secrets)
@@ -258,9 +260,8 @@ def _answer(node: Node) -> Answer | None:
     question, answer = node.node("question").text("body"), node.node("answer")
     if question is None or is_not_asked_for(question):
         return None
-    said = answer.json("body", sometimes=True)
-    if said is None:
-        said = answer.flag("checked", sometimes=True)
+    values = (answer.json(key, sometimes=True) for key in ("body", "checked", "number", "date"))
+    said = next((value for value in values if value is not None), None)
     if said is None:
         said = [*answer.texts_of("choices", "body", sometimes=True)] or None
     return Answer(question=question, answer=said)

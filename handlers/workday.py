@@ -32,7 +32,7 @@ from router.schema import (
 
 _WD = "{urn:com.workday/bsvc}"
 _REPORT, _SOAP = "Report_Entry", "Job_Applied_To_Data"
-_TAGS = "Candidate_Tag_Reference"
+_TAGS, _LINKS, _PLACE = "Candidate_Tag_Reference", "Website_Data", "Location_Data"
 _YES = frozenset(("1", "true", "yes", "y"))
 
 
@@ -157,11 +157,13 @@ class Workday(PolledHandler):
         email, phone = row.text(columns.email, sometimes=True), row.text(columns.phone, sometimes=True)
         return Candidate(
             id=row.id(columns.candidate_id, sometimes=True),
-            name=row.text(columns.candidate_name, sometimes=True) or whole_name(first_name, last_name) or None,
+            name=row.text(columns.candidate_name, sometimes=True) or whole_name(first_name, last_name),
             first_name=first_name,
             last_name=last_name,
             emails=[email] if email else [],
             phones=[phone] if phone else [],
+            location=row.text(_PLACE, sometimes=True),
+            links=row.texts(_LINKS, sometimes=True),
             tags=row.texts(_TAGS, sometimes=True),
         )
 
@@ -214,14 +216,19 @@ def _applications(root: Element) -> Iterator[dict[str, object]]:
 
 def _about(candidate: Element, data: Element) -> dict[str, object]:
     name, contact = _inside(data, "Name_Data", "Legal_Name", "Name_Detail_Data"), _inside(data, "Contact_Data")
+    first_name, last_name = _text(name, "First_Name"), _text(name, "Last_Name")
     tags = map(_reference, data.iterfind(f"{_WD}{_TAGS}"))
+    links = [] if contact is None else [_text(site, "URL_Address") for site in contact.iterfind(f"{_WD}{_LINKS}")]
     return {
-        "candidate_id": _reference(_inside(candidate, "Candidate_Reference"))[0],
-        "first_name": _text(name, "First_Name"),
-        "last_name": _text(name, "Last_Name"),
+        "candidate_id": _reference(_inside(candidate, "Candidate_Reference"))[0] or _text(data, "Candidate_ID"),
+        "candidate_name": None if first_name or last_name else _text(name, "Full_Name"),
+        "first_name": first_name,
+        "last_name": last_name,
         "email": _text(contact, "Email_Address"),
         "phone": _text(contact, "Phone_Number"),
         "withdrawn": _text(_inside(data, "Status_Data"), "Withdrawn"),
+        _PLACE: _text(_inside(contact, _PLACE), "City"),
+        _LINKS: [link for link in links if link],
         _TAGS: [name or id_ for id_, name in tags if name or id_],
     }
 

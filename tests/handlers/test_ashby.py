@@ -193,7 +193,7 @@ def test_a_hire_and_its_move_are_two_events_in_either_order() -> None:
     update = fact_of("application_updated", status="Hired")
     assert types(hired, move, update) == [DECIDED, MOVED]
     assert types(moved, hired, update, move) == [MOVED, DECIDED, MOVED]
-    assert types(moved, move, hired) == [MOVED, MOVED, DECIDED]
+    assert types(moved, move, hired) == [MOVED, MOVED, DECIDED, EventType.OFFER_CHANGED]
     assert told(moved, hired, move)[-1].from_stage == moved.to_stage
     assert told(hired, move)[-1].from_stage is None
 
@@ -420,6 +420,18 @@ def test_a_retry_is_known_by_its_act_and_other_events_of_it_are_not_the_same() -
     assert len({dedupe(name) for name in ("stage_changed", "application_updated", "hired", "offer_updated")}) == 4
     assert dedupe("stage_changed") != dedupe("stage_changed", id="another application")
     assert dedupe("stage_changed", None) is None
+
+
+@pytest.mark.parametrize(
+    ("titles", "expected"),
+    [([], None), ([None], None), (["Screen"], "Screen"), (["Screen", None, "Panel", "Screen"], "Screen, Panel")],
+)
+def test_a_schedule_is_called_like_its_interviews(titles: list[str | None], expected: str | None) -> None:
+    interviews = [{"startTime": None, "endTime": None, "interview": title and {"title": title}} for title in titles]
+    result = normalised(body_of("interview_scheduled", interviewEvents=interviews))
+    assert result.facts[0].interview
+    assert result.facts[0].interview.title == expected
+    assert result.soft_drift == ()
 
 
 def test_a_new_interview_is_told_twice_and_taken_once() -> None:

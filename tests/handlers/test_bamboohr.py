@@ -85,11 +85,24 @@ def test_a_digit_cannot_move_from_the_timestamp_into_a_form_or_back() -> None:
             BAMBOOHR.verify(receipt(body, headers))
 
 
-@pytest.mark.parametrize("timestamp", ["", "soon", "-5", "1.5", "2026-06-01T12:30:00Z", "١٦٥٨", "9" * 17])
+NO_TIMES = ["", "soon", "-5", "1.5", "2026-06-01", "2026-06-01T12:30:00", "2026-13-01T12:30:00Z", "١٦٥٨", "9" * 17]
+
+
+@pytest.mark.parametrize("timestamp", NO_TIMES)
 def test_a_timestamp_is_unix_seconds(timestamp: str) -> None:
     signature = hmac.digest(b"key", b"{}" + timestamp.encode(), "sha256").hex()
     with pytest.raises(Rejected, match="whole number"):
         BAMBOOHR.verify(receipt(b"{}", {"x-bamboohr-signature": signature, "x-bamboohr-timestamp": timestamp}))
+
+
+@pytest.mark.parametrize("timestamp", ["2026-06-01T12:30:00Z", "2026-06-01T12:29:58.125Z", "2026-06-01T14:30:00+02:00"])
+def test_or_iso_8601_with_a_zone(timestamp: str) -> None:
+    signature = hmac.digest(b"key", b"{}" + timestamp.encode(), "sha256").hex()
+    BAMBOOHR.verify(receipt(b"{}", {"x-bamboohr-signature": signature, "x-bamboohr-timestamp": timestamp}))
+    late = timestamp.replace("2026", "2025")
+    signature = hmac.digest(b"key", b"{}" + late.encode(), "sha256").hex()
+    with pytest.raises(Rejected, match="seconds old"):
+        BAMBOOHR.verify(receipt(b"{}", {"x-bamboohr-signature": signature, "x-bamboohr-timestamp": late}))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_the_whole_secret_is_the_key() -> None:
         ('{"a": "\\u0007\\n\\"\\\\"}', '{"a":"\\u0007\\n\\"\\\\"}'),
         ('{"a": 4.0, "b": 4.50, "c": 1e3, "d": -0.1}', '{"a":4,"b":4.5,"c":1000,"d":-0.1}'),
         ('{"a": null, "b": true, "a": 2}', '{"a":2,"b":true}'),
+        ('{"a": "Zürich"}', '{"a":"Z\\u00fcrich"}'),
     ],
 )
 def test_the_parsed_body_written_again_counts_as_well(body: str, stringified: str) -> None:

@@ -278,7 +278,9 @@ def test_verifying_anything_raises_nothing_but_rejected(
 def test_a_body_cut_short_is_kept_as_drift(fixture: Fixture) -> None:
     handler = handler_of(fixture.vendor)
     body = fixture.body.rstrip()
-    for length in (0, 1, len(body) // 2, len(body) - 1):
+    # under the headers of a ping nothing at all may be one, too
+    nothing = [0] if fixture.expected["disposition"] != Disposition.PING else []
+    for length in (*nothing, 1, len(body) // 2, len(body) - 1):
         with pytest.raises(Drift):
             fixture.normalised(handler, body[:length])
         if fixture.polled:

@@ -229,6 +229,25 @@ def test_a_rejection_is_of_a_kind(kind: object, expected: RejectionKind | None) 
     assert application.rejection_reason.kind is expected
 
 
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("Leeds, UK", "Leeds, UK"),
+        ({"name": "Leeds, UK"}, "Leeds, UK"),
+        ({"name": None}, None),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_the_place_of_an_office_has_two_forms(location: object, expected: str | None) -> None:
+    body = payload_of("hired")
+    application_of(body)["jobs"][0]["offices"] = [{"id": 1, "name": "A", "location": location}]
+    result = normalised(body)
+    assert result.facts[0].job
+    assert result.facts[0].job.location == expected
+    assert result.soft_drift == ()
+
+
 def test_names_from_the_candidate_complete_the_ids_of_the_hiring_team() -> None:
     body = payload_of("application_created")
     application_of(body)["jobs"][0]["hiring_team"]["hiring_managers"] = [{"user_id": 302}, {"user_id": 303}]

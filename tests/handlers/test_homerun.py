@@ -1,6 +1,7 @@
 """What is particular to Homerun: a row says hired or disqualified itself, and more than anybody asked for."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_hire_goes_before_a_disqualification_and_both_before_the_stage(
     application = told({"data": [row(**fields)]}, stages={"HIRED": ["Contract"]}).facts[-1].application
     assert application
     assert application.outcome == outcome
+
+
+def test_times_are_in_utc_whatever_the_account_s_zone_is() -> None:
+    fields = {"created_at": "2026-10-01T09:00:00", "hired_at": "2026-10-02 09:00:00"}
+    application = told({"data": row(**fields)}, timezone="Europe/Amsterdam").facts[-1].application
+    assert application
+    assert (application.created_at, application.hired_at) == (
+        datetime(2026, 10, 1, 9, tzinfo=UTC),
+        datetime(2026, 10, 2, 9, tzinfo=UTC),
+    )
 
 
 def test_only_a_hire_has_a_time() -> None:

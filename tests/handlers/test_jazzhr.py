@@ -11,7 +11,7 @@ from handlers.base import Disposition, Drift, Normalised, Rejected, Sample
 from router.assess import waiting_facts
 from router.project import project
 from router.records import ApplicationState
-from router.schema import EventType, Outcome, StageKind
+from router.schema import EventType, Outcome, Person, StageKind
 from tests.handlers.vendors import NOW, fixtures_of, handler_of, receipt
 
 JAZZHR = handler_of("jazzhr", secret=["key"])
@@ -69,6 +69,35 @@ def test_the_verify_event_is_a_ping_and_must_be_signed() -> None:
     for headers in ({"x-jazzhr-event": "VERIFY"}, {}):
         assert normalised(json.loads(body), headers) == Normalised(Disposition.PING, "VERIFY")
     assert JAZZHR.success == 200
+
+
+def test_a_verify_event_without_a_body_is_one_too_if_it_is_signed() -> None:
+    assert JAZZHR.normalise(receipt(b"", {"x-jazzhr-event": "VERIFY"})) == Normalised(Disposition.PING, "VERIFY")
+    JAZZHR.verify(receipt(b"", {"x-jazzhr-signature": hmac.new(b"key", b"", hashlib.sha256).hexdigest()}))
+    with pytest.raises(Rejected):
+        JAZZHR.verify(receipt(b"", {"x-jazzhr-event": "VERIFY"}))
+    for headers in (EXPORT, {}):
+        with pytest.raises(Drift):
+            JAZZHR.normalise(receipt(b"", headers))
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ({"roleCode": "Hiring Manager", "name": {"given": "Lena", "family": None}}, [Person(name="Lena")]),
+        ({"roleCode": "Recruiter", "name": {"given": "Lena", "family": "Hart"}}, []),
+        ({"roleCode": "Hiring Manager", "name": {"given": None, "family": None}}, []),
+        (None, []),
+    ],
+)
+def test_of_a_posting_s_contacts_the_hiring_manager_is_told(contact: object, expected: list[Person]) -> None:
+    body = body_of("export_of_2018")
+    posting = body["positionOpenings"][0]["positionProfiles"][0]["postingInstructions"][0]
+    posting["applicationMethods"][0]["personContact"] = contact
+    result = normalised(body)
+    assert result.facts[0].job
+    assert result.facts[0].job.hiring_managers == expected
+    assert result.soft_drift == ()
 
 
 def test_without_the_header_an_export_is_known_by_its_body() -> None:

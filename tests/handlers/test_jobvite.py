@@ -7,6 +7,7 @@ import pytest
 
 from handlers.base import Disposition, Drift, Normalised
 from handlers.polled import PolledHandler
+from router.schema import Offer
 from tests.handlers.vendors import fixtures_of, handler_of
 
 PAGE = fixtures_of("jobvite")["page"]
@@ -18,8 +19,8 @@ def page(**application: object) -> dict[str, Any]:
     return whole
 
 
-def told(answer: object) -> Normalised:
-    handler = handler_of("jobvite")
+def told(answer: object, **settings: object) -> Normalised:
+    handler = handler_of("jobvite", **settings)
     assert isinstance(handler, PolledHandler)
     return handler.normalise_rows(json.dumps(answer).encode())
 
@@ -72,6 +73,13 @@ def test_a_hire_date_or_a_configured_state_is_a_hire_and_a_disposition_a_rejecti
     assert application
     assert application.outcome == outcome
     assert bool(application.rejection_reason) == (outcome == "DECLINED")
+
+
+def test_a_start_date_is_the_day_on_which_it_is_that_moment_in_the_account_s_zone() -> None:
+    evening_in_utc = page(startDate=1790802000000)  # 2026-09-30T21:00Z
+    for settings, day in (({}, "2026-09-30"), ({"timezone": "Asia/Kolkata"}, "2026-10-01")):
+        assert [fact.offer for fact in told(evening_in_utc, **settings).facts] == 2 * [Offer(start_date=day)]
+    assert [fact.offer for fact in told(page(startDate=None)).facts] == [None, None]
 
 
 def test_nothing_that_no_one_asked_for_is_passed_on() -> None:

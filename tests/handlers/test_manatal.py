@@ -7,7 +7,7 @@ import pytest
 
 from handlers.base import Drift, Normalised
 from handlers.polled import PolledHandler
-from router.schema import Candidate, Job
+from router.schema import Candidate, Job, Stage
 from tests.handlers.vendors import fixtures_of, handler_of
 
 
@@ -42,6 +42,28 @@ def test_a_hire_goes_before_a_match_that_is_no_longer_active(fields: dict[str, o
     application = told({"results": [row(**fields)]}).facts[-1].application
     assert application
     assert application.outcome == outcome
+
+
+OWN, OF_JOB = {"id": 5, "name": "Interview"}, {"id": 77, "name": "On site", "rank": 3}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"stage": OWN, "job_pipeline_stage": OF_JOB}, Stage(id="5", name="Interview")),
+        ({"stage": None, "job_pipeline_stage": OF_JOB}, Stage(id="77", name="On site", index=3)),
+        ({"stage": {"name": "Interview"}, "job_pipeline_stages": OF_JOB}, Stage(id="77", name="On site", index=3)),
+        ({"stage": {"name": "Interview"}, "job_pipeline_stage": {"name": "On site"}}, Stage(name="Interview")),
+        ({"stage": None}, None),
+    ],
+)
+def test_the_stage_is_the_match_s_own_or_that_of_the_job_s_pipeline(
+    fields: dict[str, object], expected: Stage | None
+) -> None:
+    result = told(row(**fields))
+    application = result.facts[-1].application
+    assert application
+    assert (application.stage, result.soft_drift) == (expected, ())
 
 
 def test_the_time_of_the_end_goes_before_that_of_the_last_update() -> None:

@@ -182,6 +182,16 @@ def test_who_is_archived_in_lever_for_a_bare_reason_may_have_been_hired(reason: 
     assert outcome_of(body_of("application_archived_in_lever", reject_reason=reason)) == outcome
 
 
+@pytest.mark.parametrize(
+    ("named", "outcome"),
+    [({"integration": "Lever"}, None), ({"integration": "lever"}, None), ({"integration": "Workable"}, "DECLINED")],
+)
+def test_where_no_slug_is_told_lever_is_known_by_its_name(named: dict[str, str], outcome: object) -> None:
+    body = body_of("application_archived_in_lever", reject_reason="r")
+    body["linked_account"] = {"id": "1", "category": "ats", **named}
+    assert outcome_of(body) == outcome
+
+
 def test_a_hire_in_lever_has_the_time_of_the_hire_and_no_rejection() -> None:
     application = fact_of(body_of("application_rejected", reject_reason=HIRED_REASON)).application
     assert application

@@ -246,6 +246,17 @@ def test_events_without_a_common_type_are_ignored_by_name(event: str, body: obje
     assert result.reason
 
 
+def test_an_offer_is_known_by_either_id() -> None:
+    link = f"<https://api.smartrecruiters.com/candidates/{CANDIDATE}/jobs/{JOB}/offers/o>; rel=self"
+    for body in ({"id": "o"}, {**IDS, "offer_id": "o"}, {**IDS, "offer_id": "o", "id": "x"}):
+        result = told("offer.updated", body, link=link)
+        assert result.facts[0].offer == Offer(id="o")
+        assert result.soft_drift == ()
+    result = told("offer.updated", IDS)
+    assert result.facts[0].offer == Offer()
+    assert result.soft_drift == ("offer_id",)
+
+
 def test_an_event_without_a_name_is_drift() -> None:
     with pytest.raises(Drift, match="the header event-name: is missing"):
         HANDLER.normalise(receipt(b"{}", without(headers_of("x"), "event-name")))

@@ -452,6 +452,21 @@ async def test_the_api_is_asked_as_it_wants_to_be() -> None:
     assert asked.headers["accept"] == "application/vnd.api+json"
 
 
+async def test_of_a_bare_id_the_api_knows_what_differs() -> None:
+    bare = body_of("updated_bare")
+    assert [event.type for event in told([bare])] == [EventType.APPLICATION_UPDATED]
+    assert fact_of(bare).job is None
+    answers = (answer_of(), answer_of(rejected_at="2026-05-08T18:02:59.000+02:00"))
+    for answer, outcome in zip(answers, (Outcome.PENDING, Outcome.DECLINED), strict=True):
+        fact, _ = await enriched(bare, Answers(answer))
+        assert fact.is_snapshot
+        assert fact.application
+        assert (fact.application.stage, fact.application.outcome) == (
+            Stage(id="22505", name="First interview"),
+            outcome,
+        )
+
+
 def test_without_a_key_nothing_is_asked() -> None:
     assert not fact_of(body_of("stage_changed")).needs_enrichment
     assert isinstance(TEAMTAILOR, Enriches)

@@ -16,7 +16,18 @@ from handlers.enriching import ApiProblem, Enriches, NotThere, Refused, Unavaila
 from router.assess import waiting_facts
 from router.project import project
 from router.records import ApplicationState
-from router.schema import Application, Event, EventType, Fact, Outcome, Person, RejectionKind, Stage, StageKind
+from router.schema import (
+    Answer,
+    Application,
+    Event,
+    EventType,
+    Fact,
+    Outcome,
+    Person,
+    RejectionKind,
+    Stage,
+    StageKind,
+)
 from router.vendor_api import VendorApi
 from tests.handlers.vendor_api import Answers, Asked, StandIn, api_of, stand_in
 from tests.handlers.vendors import NOW, fixtures_of, handler_of, receipt
@@ -144,6 +155,15 @@ def test_an_unknown_kind_is_noted_and_no_guess_is_made_from_the_name() -> None:
     assert told(body).soft_drift == ("data.stage_kind",)
 
 
+def test_without_its_kind_the_last_stage_is_known_by_its_name() -> None:
+    body = body_of("candidate_moved", stage="Hired")
+    del body["data"]["stage_kind"]
+    assert application_of(body).outcome is Outcome.PENDING
+    normalised = WORKABLE.read(receipt(json.dumps(body).encode()))
+    assert normalised.facts[0].application
+    assert normalised.facts[0].application.stage == Stage(name="Hired", kind=StageKind.HIRED)
+
+
 TIME, LATER = "2026-05-08T16:00:00Z", "2026-05-09T16:00:00Z"
 
 
@@ -248,6 +268,24 @@ def test_a_retry_is_known_by_the_event_even_if_the_candidate_has_changed_since()
     for key in ("id", "fired_at"):
         assert told(MOVED | {key: None}).dedupe is None
     assert told(MOVED | {"fired_at": "soon"}).dedupe is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"body": "yes"}, "yes"),
+        ({"checked": False}, False),
+        ({"number": 0}, 0),
+        ({"date": "2026-08-01"}, "2026-08-01"),
+        ({"choices": [{"body": "a"}, {"body": "b"}]}, ["a", "b"]),
+        ({"file_url": "https://files.example.com/x?signature=y"}, None),
+        (None, None),
+    ],
+)
+def test_every_form_of_an_answer_but_a_file_is_told(answer: object, expected: object) -> None:
+    body = body_of("candidate_created", answers=[{"question": {"body": "Q"}, "answer": answer}])
+    assert application_of(body).answers == [Answer(question="Q", answer=expected)]
+    assert told(body).soft_drift == ()
 
 
 def test_nothing_that_no_one_asked_for_is_passed_on() -> None:

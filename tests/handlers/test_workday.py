@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from handlers.base import Disposition, Drift, Normalised
 from handlers.polled import PolledHandler
 from handlers.workday import WorkdaySettings
-from router.schema import Application
+from router.schema import Application, Candidate
 from tests.handlers.vendors import fixtures_of, handler_of
 
 SOAP = fixtures_of("workday")["candidates_declined"].body
@@ -106,6 +106,19 @@ def test_an_application_may_be_named_by_its_reference_only() -> None:
     body = SOAP.replace(b"<wd:Job_Application_ID>JOB_APPLICATION-3-9102</wd:Job_Application_ID>", b"")
     assert body != SOAP
     assert application_in(body).id == "JOB_APPLICATION-3-9102"
+
+
+def test_a_candidate_may_be_named_in_its_data_only() -> None:
+    reference = (
+        b'<bsvc:Candidate_Reference><bsvc:ID bsvc:type="Candidate_ID">CAND-2</bsvc:ID></bsvc:Candidate_Reference>'
+    )
+    name = b"<bsvc:Name_Detail_Data><bsvc:Full_Name>Sami Oksanen</bsvc:Full_Name></bsvc:Name_Detail_Data>"
+    inside = b"<bsvc:Name_Data><bsvc:Legal_Name>" + name + b"</bsvc:Legal_Name></bsvc:Name_Data>"
+    body = fixtures_of("workday")["candidates_several"].body
+    before, after = body.split(reference)
+    data = b"<bsvc:Candidate_Data><bsvc:Candidate_ID>CAND-2</bsvc:Candidate_ID>" + inside
+    candidate = told(before + after.replace(b"<bsvc:Candidate_Data>", data, 1)).facts[-1].candidate
+    assert candidate == Candidate(id="CAND-2", name="Sami Oksanen")
 
 
 def test_a_candidate_with_one_application_among_several_is_told_whole() -> None:
