@@ -6,7 +6,6 @@ file or another handler.
 """
 
 import logging
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,8 @@ from typing import Any, ClassVar
 
 from handlers.guide import Guide
 from handlers.settings import SourceSettings
-from router.schema import EventType, Fact, Outcome, Stage, StageKind
+from handlers.stages import StageKinds
+from router.schema import EventType, Fact, Outcome, StageKind
 
 log = logging.getLogger(__name__)
 
@@ -137,8 +137,7 @@ class Handler(ABC):
     def __init__(self, settings: SourceSettings) -> None:
         """``settings`` is an instance of the class's own ``Settings``."""
         self.settings = settings
-        patterns = [*settings.stages.items(), *self.stage_kinds.items()]
-        self._kinds = [(re.compile("|".join(map(_pattern, names)), re.IGNORECASE), kind) for kind, names in patterns]
+        self._kinds = StageKinds([*settings.stages.items(), *self.stage_kinds.items()])
 
     @abstractmethod
     def verify(self, receipt: Receipt) -> None:
@@ -186,28 +185,10 @@ class Handler(ABC):
 
     def with_kinds(self, normalised: Normalised) -> Normalised:
         """The same, with the kinds of stages that the vendor told no kind of."""
-        if not self._kinds or not normalised.facts:
-            return normalised
         return replace(normalised, facts=tuple(map(self.with_kind, normalised.facts)))
 
     def with_kind(self, fact: Fact) -> Fact:
-        changes: dict[str, object] = {}
-        for name in ("from_stage", "to_stage"):
-            stage: Stage | None = getattr(fact, name)
-            if stage is not None:
-                changes[name] = self._kind_known(stage)
-        if (application := fact.application) is not None and application.stage is not None:
-            stage = self._kind_known(application.stage)
-            changes["application"] = application.model_copy(update={"stage": stage})
-        return fact.model_copy(update=changes) if changes else fact
-
-    def _kind_known(self, stage: Stage) -> Stage:
-        if stage.kind is not None:
-            return stage
-        for pattern, kind in self._kinds:
-            if any(pattern.fullmatch(text.strip()) for text in (stage.name, stage.id) if text):
-                return stage.model_copy(update={"kind": kind})
-        return stage
+        return self._kinds.complete(fact)
 
 
 def windowed(receipt: Receipt, minutes: int = 10) -> str:
@@ -222,7 +203,3 @@ def ignored(vendor_event: str | None, reason: str, **more: Any) -> Normalised:
 
 NO_TYPE = "the common event has no type for it"
 """The reason for ignoring an event that the vendor documents, or one that nobody has heard of."""
-
-
-def _pattern(name: str) -> str:
-    return ".*".join(map(re.escape, name.strip().split("*")))

@@ -8,12 +8,25 @@ from enum import Enum, StrEnum
 from functools import cache
 from typing import Annotated, Union, get_args, get_origin
 
-from pydantic import BaseModel, JsonValue
+from pydantic import AwareDatetime, BaseModel, JsonValue
 
-from router.schema import Event
+from router.schema import Event, Person
 from router.wording import listed, nearest, quoted
 
-_ALIASES = {"event": "type"}
+_ALIASES = {
+    "event": "type",
+    "job": "job.title",
+    "department": "job.departments",
+    "office": "job.offices",
+    "recruiter": "job.recruiters",
+    "hiring_manager": "job.hiring_managers",
+    "stage": "application.stage",
+    "stage_kind": "application.stage.kind",
+    "outcome": "application.outcome",
+    "candidate_source": "application.source",
+    "tag": "candidate.tags",
+}
+"""Everyday words for fields."""
 
 
 class Kind(Enum):
@@ -22,6 +35,7 @@ class Kind(Enum):
     TEXT = "text"
     CHOICE = "choice"
     NUMBER = "number"
+    MOMENT = "moment"
     BOOL = "bool"
     FREE = "free"
 
@@ -38,6 +52,15 @@ class Field:
     kind: Kind
     steps: tuple[str, ...]
     choices: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in (Kind.NUMBER, Kind.FREE)
+
+    @property
+    def is_moment(self) -> bool:
+        """Also dates, which the common event has as text."""
+        return self.kind in (Kind.MOMENT, Kind.FREE) or self.steps[-1].endswith(("_at", "_date"))
 
     def texts(self, event: Event) -> tuple[str, ...]:
         """The field's values as text: none where it is absent, several where it or one above it is a list."""
@@ -69,6 +92,14 @@ def field_at(path: str) -> Field:
             raise UnknownField(f"{quoted(path)} holds several fields; name one with a dot: {inner}")
         return Field(canonical, Kind.TEXT, (*steps, "name"))
     return Field(canonical, _kind(annotation), steps, _choices(annotation))
+
+
+def is_field(path: str) -> bool:
+    try:
+        field_at(path)
+    except UnknownField:
+        return False
+    return True
 
 
 @cache
@@ -122,6 +153,8 @@ def _kind(annotation: object) -> Kind:
         return Kind.BOOL
     if annotation is int:
         return Kind.NUMBER
+    if annotation in (datetime, AwareDatetime):
+        return Kind.MOMENT
     return Kind.CHOICE if _choices(annotation) else Kind.TEXT
 
 
@@ -145,6 +178,8 @@ def _texts(value: object, steps: tuple[str, ...]) -> Iterator[str]:
             yield from _texts(item, steps)
     elif isinstance(value, dict):
         yield from _texts_of_custom(value, steps)
+    elif steps == ("name",) and isinstance(value, Person):
+        yield from (text for text in (value.name, value.email) if text)
     elif steps and isinstance(value, BaseModel):
         yield from _texts(getattr(value, steps[0]), steps[1:])
     elif not steps and value is not None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from handlers.stages import StageKinds
 from router import codec
 from router.enriching import Enricher, Later
 from router.identity import about_key, delivery_id
@@ -22,7 +23,7 @@ from router.records import (
     Routed,
     WaitingFact,
 )
-from router.rules import CompiledRoute, matching
+from router.rules import Ruleset
 from router.schema import Event
 from sinks.base import Sink
 
@@ -43,13 +44,15 @@ class Intake:
     def __init__(
         self,
         ledger: Ledger,
-        routes: Sequence[CompiledRoute],
+        rules: Ruleset,
+        stages: StageKinds,
         sinks: Mapping[str, Sink],
         on_deliveries: Callable[[str, int], None],
         enrichers: Mapping[str, Enricher] | None = None,
     ) -> None:
         self._ledger = ledger
-        self._routes = routes
+        self._rules = rules
+        self._stages = stages
         self._sinks = sinks
         self._on_deliveries = on_deliveries
         self._enrichers = enrichers or {}
@@ -67,8 +70,9 @@ class Intake:
             return PutOff(job.claim, later.wait)
         state, events = job.state, []
         for fact in facts:
+            fact = fact.model_copy(update={"fact": self._stages.complete(fact.fact)})
             state, news = project(state, fact)
-            events += [route_event(event, self._routes, self._sinks, job.claim.subject, waiting) for event in news]
+            events += [route_event(event, self._rules, self._sinks, job.claim.subject, waiting) for event in news]
         return Routed(job.claim, waiting.receipt, waiting.source, state, events)
 
     async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
@@ -107,10 +111,10 @@ class Intake:
 
 
 def route_event(
-    event: Event, routes: Sequence[CompiledRoute], sinks: Mapping[str, Sink], subject: str, waiting: WaitingFact
+    event: Event, rules: Ruleset, sinks: Mapping[str, Sink], subject: str, waiting: WaitingFact
 ) -> NewEvent:
     """The event as it will be stored, with one delivery per sink however many routes lead there."""
-    matched = matching(routes, event)
+    matched = rules.match(event)
     routes_to: dict[str, list[str]] = {}
     for route in matched:
         for sink in route.send_to:

@@ -62,7 +62,8 @@ async def work(config: Config, url: str) -> None:
         worker = Worker(
             ledger,
             url,
-            config.routes,
+            config.rules,
+            config.stages,
             destinations,
             retention=config.retention.events,
             enrichers=enrichers_of(sources, http, ledger),

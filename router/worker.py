@@ -11,6 +11,7 @@ from uuid import uuid4
 from arq.cron import CronJob
 from redis.exceptions import RedisError
 
+from handlers.stages import StageKinds
 from router.bell import chore, listen
 from router.connection import end
 from router.delivery import Deliveries
@@ -20,7 +21,7 @@ from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.records import PutOff, Routed
-from router.rules import CompiledRoute
+from router.rules import Ruleset
 from sinks.base import Sink, SinkProblem, SinkSettings
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class Worker:
         self,
         ledger: Ledger,
         url: str,
-        routes: Sequence[CompiledRoute],
+        rules: Ruleset,
+        stages: StageKinds,
         sinks: Mapping[str, tuple[Sink, SinkSettings]],
         *,
         retention: float,
@@ -60,7 +62,7 @@ class Worker:
             name: LaneLoop(ledger, Deliveries(ledger, name, sink, settings), settings.concurrency)
             for name, (sink, settings) in sinks.items()
         }
-        intake = Intake(ledger, routes, self._destinations, self._on_deliveries, enrichers)
+        intake = Intake(ledger, rules, stages, self._destinations, self._on_deliveries, enrichers)
         self._intake = LaneLoop[Job, Routed | PutOff](ledger, intake, INTAKE_SLOTS)
 
     async def run(self) -> None:

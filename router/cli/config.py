@@ -20,7 +20,7 @@ def check(
 ) -> None:
     """Check a configuration file and say everything that is wrong with it."""
     settings = configured(config)
-    counts = ((settings.sources, "source"), (settings.sinks, "sink"), (settings.routes, "route"))
+    counts = ((settings.sources, "source"), (settings.sinks, "sink"), (settings.rules.routes, "route"))
     parts = ", ".join(f"{len(of)} {word}{'' if len(of) == 1 else 's'}" for of, word in counts)
     typer.echo(f"{config} is good: {parts}.")
 

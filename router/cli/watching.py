@@ -188,7 +188,7 @@ def show(
     if as_json:
         print_json(story.model_dump(mode="json"))
     else:
-        print_story(story, settings.routes, console)
+        print_story(story, settings.rules, console)
 
 
 _NOTHING_YET = "no event yet: `ats-router sources` says what to register in the ATS, `ats-router send` posts a sample"

@@ -11,13 +11,23 @@ from pydantic import BaseModel, ValidationError
 import handlers
 import sinks
 from handlers.settings import SourceSettings
+from handlers.stages import EVERYDAY, StageKinds
 from router.config.errors import report, unreadable
 from router.config.faults import Fault, Path, Unreadable
 from router.config.located_yaml import Document, decode, read
 from router.config.plain_words import missing_key, plain_faults, unknown_key
 from router.config.references import as_written, resolve
-from router.config.settings import Config, Redis, Retention, RouteSettings, Server
-from router.rules import CompiledRoute, RuleErrors, compile_route
+from router.config.settings import (
+    TOP_LEVEL,
+    Config,
+    DefaultSettings,
+    Redis,
+    Retention,
+    RouteSettings,
+    Server,
+    StagesSettings,
+)
+from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, compile_route
 from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
@@ -81,7 +91,7 @@ class _Check:
         by_type = {sink_type: sink.Settings for sink_type, sink in sinks.by_type().items()}
         named_sources = self._named("source", SourceSettings, "vendor", by_vendor)
         named_sinks = self._named("sink", SinkSettings, "type", by_type)
-        routes = self._routes({"source": self._names("sources"), "vendor": tuple(by_vendor)})
+        stages, rules = self._stages(), self._rules()
         if self.faults or server is None or redis is None or retention is None:
             return None
         return Config(
@@ -89,21 +99,22 @@ class _Check:
             redis=redis.model_copy(update={"data_dir": (self._folder / redis.data_dir).absolute()}),
             sources=named_sources,
             sinks=named_sinks,
-            routes=routes,
+            stages=stages,
+            rules=rules,
             retention=retention,
         )
 
     def _top_level(self) -> None:
         for key in self._root:
-            if key not in Config.model_fields:
-                sentence = unknown_key(key, "the top level", Config.model_fields)
+            if key not in TOP_LEVEL:
+                sentence = unknown_key(key, "the top level", TOP_LEVEL)
                 self._fault((key,), sentence, at_key=True)
         meanings = {
             "sources": "the ATS accounts that send webhooks",
             "sinks": "the places that events go to",
             "routes": "the rules that say which event goes to which sink",
         }
-        meant = {nearest(key, Config.model_fields) for key in self._root}
+        meant = {nearest(key, TOP_LEVEL) for key in self._root}
         for key, meaning in meanings.items():
             if isinstance(self._document.root, dict) and key not in meant:
                 self._fault((), missing_key(key, "the top level", meaning), missing=key)
@@ -161,12 +172,13 @@ class _Check:
             self.faults += plain_faults(self._document, path, place, model, failure)
             return None
 
-    def _routes(self, allowed: Mapping[str, tuple[str, ...]]) -> tuple[CompiledRoute, ...]:
+    def _rules(self) -> Ruleset:
+        allowed = {"source": self._names("sources"), "vendor": tuple(handlers.by_vendor())}
         routes: list[CompiledRoute] = []
         values = self._root.get("routes", [])
         if not isinstance(values, list):
             self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
-            return ()
+            values = []
         lines: dict[str, int] = {}
         for i, value in enumerate(values):
             path = ("routes", i)
@@ -177,22 +189,67 @@ class _Check:
                 sentence = f"a route {quoted(route.name)} stands in line {first} already; give this one another name"
                 self._fault((*path, "name"), sentence)
             lines.setdefault(route.name, self._document.values[path].line + 1)
-            routes += self._compiled(route, path, allowed)
-        return tuple(routes)
+            routes += self._compiled(route, f"route {i + 1}", path, allowed)
+        return Ruleset([*self._in_turn(routes)], self._default())
 
     def _compiled(
-        self, route: RouteSettings, path: Path, allowed: Mapping[str, tuple[str, ...]]
+        self, route: RouteSettings, place: str, path: Path, allowed: Mapping[str, tuple[str, ...]]
     ) -> Iterator[CompiledRoute]:
-        known = self._names("sinks")
-        for i, sink in enumerate(route.send_to):
-            if known and sink not in known:
-                hint = did_you_mean(sink, known) or f"; known: {listed(known, 'and')}"
-                self._fault((*path, "send_to", i), f"there is no sink {quoted(sink)}{hint}")
+        if not route.send_to and not route.stop:
+            meaning = "the name of a sink, or a list of names"
+            self._fault(path, missing_key("send_to", place, meaning), missing="send_to")
+        self._known_sinks(route.send_to, (*path, "send_to"))
         try:
-            yield compile_route(route.name, route.when, route.send_to, allowed)
+            compiled = compile_route(
+                route.name, route.when, route.send_to, allowed, unless=route.unless, stop=route.stop
+            )
         except RuleErrors as errors:
             for error in errors.errors:
-                self._fault((*path, "when", *error.path), error.sentence, at_key=error.is_field)
+                self._fault((*path, *error.path), error.sentence, at_key=error.is_field)
+        else:
+            if route.enabled:
+                yield compiled
+
+    def _in_turn(self, routes: list[CompiledRoute]) -> Iterator[CompiledRoute]:
+        """The routes; one below a route that takes everything and stops never gets its turn."""
+        ended_by: CompiledRoute | None = None
+        for i, route in enumerate(routes):
+            if ended_by is not None:
+                path = ("routes", self._position(route.name, i))
+                sentence = (
+                    f"the route {quoted(route.name)} is never reached: {quoted(ended_by.name)} above it matches every"
+                    " event and stops; move it up, or give the other one conditions"
+                )
+                self._fault(path, sentence)
+            elif route.stop and not route.tests:
+                ended_by = route
+            yield route
+
+    def _position(self, name: str, at_least: int) -> int:
+        routes = self._root.get("routes", [])
+        named = [i for i, value in enumerate(routes) if isinstance(value, dict) and value.get("name") == name]
+        return next(iter(named), at_least)
+
+    def _default(self) -> CompiledRoute | None:
+        if "default" not in self._root:
+            return None
+        settings = self._settings(DefaultSettings, ("default",), '"default"', self._root["default"])
+        if settings is None:
+            return None
+        self._known_sinks(settings.send_to, ("default", "send_to"))
+        return CompiledRoute(DEFAULT, settings.send_to)
+
+    def _stages(self) -> StageKinds:
+        told = self._root.get("stages", {})
+        settings = self._settings(StagesSettings, ("stages",), '"stages"', told)
+        return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY.items()])
+
+    def _known_sinks(self, names: tuple[str, ...], path: Path) -> None:
+        known = self._names("sinks")
+        for i, sink in enumerate(names):
+            if known and sink not in known:
+                hint = did_you_mean(sink, known) or f"; known: {listed(known, 'and')}"
+                self._fault((*path, i), f"there is no sink {quoted(sink)}{hint}")
 
     def _names(self, section: str) -> tuple[str, ...]:
         entries = self._root.get(section)

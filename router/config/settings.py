@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, RootModel, SecretStr, SerializeAsAny
 from pydantic_core import PydanticCustomError
 
 from handlers.settings import SourceSettings
-from router.rules import CompiledRoute
+from handlers.stages import StageKinds
+from router.rules import Ruleset
+from router.schema import StageKind
 from router.secret import Reference
 from router.units import Bytes, OneOrSeveral, Seconds
 from sinks.base import SinkSettings
@@ -71,14 +73,31 @@ class RouteSettings(_Settings):
     """One rule as it is written: when an event matches, send it to sinks."""
 
     name: str = Field(min_length=1, max_length=100)
-    when: Mapping[str, Any] = {}
+    when: Mapping[str, Any] = Field({}, description="what an event must have; without it, every event matches")
+    unless: Mapping[str, Any] = Field({}, description="what an event must not have: where all of it is so, no match")
+    send_to: OneOrSeveral[str] = Field((), description="the name of a sink, or a list of names; none with stop")
+    stop: bool = Field(False, description="whether the routes below are left out where this one matches")
+    enabled: bool = Field(True, description="false: the route is checked, and not used")
+
+
+class DefaultSettings(_Settings):
+    """Where an event goes that no route matched."""
+
     send_to: OneOrSeveral[str] = Field(min_length=1, description="the name of a sink, or a list of names")
+
+
+class StagesSettings(RootModel[Mapping[StageKind, OneOrSeveral[str]]]):
+    """Which stages are of which kind, for every source: names or ids, * stands for anything."""
+
+
+TOP_LEVEL = ("server", "redis", "sources", "stages", "sinks", "routes", "default", "retention")
 
 
 class Config(_Settings):
     server: Server
     redis: Redis
     sources: Mapping[str, SerializeAsAny[SourceSettings]]
+    stages: InstanceOf[StageKinds] = Field(exclude=True)
     sinks: Mapping[str, SerializeAsAny[SinkSettings]]
-    routes: tuple[InstanceOf[CompiledRoute], ...]
+    rules: InstanceOf[Ruleset] = Field(exclude=True)
     retention: Retention

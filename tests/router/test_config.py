@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.conditions import IsOneOf
 from router.config import Config, ConfigErrors, load
 from sinks.http import HttpSettings
 
@@ -57,7 +58,11 @@ class TestExample:
         assert config.redis.max_memory == 10**9
         assert config.sources["greenhouse"].secrets == (b"gh-secret-1",)
         assert config.sinks["my-service"].retry.tries == 12
-        assert [route.name for route in config.routes] == ["all about applications", "engineering onsites", "hires"]
+        assert [route.name for route in config.rules.routes] == [
+            "all about applications",
+            "engineering onsites",
+            "hires",
+        ]
         assert config.retention.events == 30 * 86400
         assert config.retention.applications == 365 * 86400
 
@@ -164,7 +169,9 @@ class TestWhatYamlWouldChange:
     def condition(self, tmp_path: Path, written: str) -> tuple[object, ...]:
         routes = f"routes:\n  - when: {{job.custom_fields.x: {written}}}\n    send_to: my-service\n"
         sink = SINKS_AND_ROUTES.partition("routes:")[0]
-        return loaded(tmp_path, SOURCES + sink + routes).routes[0].conditions[0].wanted
+        [test] = loaded(tmp_path, SOURCES + sink + routes).rules.routes[0].tests
+        assert isinstance(test, IsOneOf)
+        return test.wanted
 
     @pytest.mark.parametrize("text", ["no", "on", "Y", "0012", "1_000", "0x10", "12:30", "2024-01-31", "1.10", "1e3"])
     def test_stays_text(self, tmp_path: Path, text: str) -> None:
@@ -185,7 +192,7 @@ class TestText:
         routes = "routes:\n  - {name: a, when: &hired {event: OutcomeChanged}, send_to: &to [my-service]}\n"
         routes += "  - {name: b, when: *hired, send_to: *to}\n"
         config = loaded(tmp_path, SOURCES + SINKS_AND_ROUTES.partition("routes:")[0] + routes)
-        assert config.routes[1].conditions == config.routes[0].conditions
+        assert config.rules.routes[1].tests == config.rules.routes[0].tests
 
     def test_byte_order_mark_and_windows_line_ends(self, tmp_path: Path) -> None:
         text = (SOURCES + SINKS_AND_ROUTES).replace("\n", "\r\n")
