@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 from pydantic import JsonValue
 
 from router.fields import Field
@@ -48,6 +49,8 @@ class Mismatch:
     found: tuple[str, ...]
 
     def __str__(self) -> str:
+        if not self.wanted:
+            return f"all of what stands under {self.field} is so"
         found = listed(map(quoted, self.found), "and") if self.found else "not in this event"
         return f"{self.field} is {found}, not {self.wanted}"
 
@@ -195,19 +198,20 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class NoneOf:
-    """Holds if not all of the tests do. ``written`` is what the rule excludes, for people."""
+    """Holds if not all of the tests do. ``written`` is what a field must not be; empty for a group of conditions."""
 
     tests: tuple[Test, ...]
     name: str
-    written: str
+    written: str = ""
     field: Field | None = None
 
     def holds(self, view: View) -> bool:
         return not all(test.holds(view) for test in self.tests)
 
     def why_not(self, view: View) -> Mismatch:
-        found = self.field.texts(view.event) if self.field else (self.written,)
-        return Mismatch(self.name, f"anything but {self.written}", found)
+        if self.field is None:
+            return Mismatch(self.name, "", ())
+        return Mismatch(self.name, f"anything but {self.written}", self.field.texts(view.event))
 
 
 class BadExpression(Exception):
@@ -233,7 +237,11 @@ class Expression:
         if len(text) > _LONGEST_EXPRESSION:
             raise BadExpression(f"an expression has at most {_LONGEST_EXPRESSION} characters; write conditions instead")
         try:
-            return cls(text, jmespath.compile(text))
+            compiled = jmespath.compile(text)
+            unknown = _functions(compiled.parsed) - Functions.FUNCTION_TABLE.keys()
+            if unknown:
+                raise BadExpression(f"JMESPath has no function {sorted(unknown)[0]}; see https://jmespath.org")
+            return cls(text, compiled)
         except JMESPathError as error:
             at = getattr(error, "lex_position", None)
             where = f" near character {at + 1}" if isinstance(at, int) else ""
@@ -254,6 +262,12 @@ class Expression:
 
 
 _LONGEST_EXPRESSION = 1000
+
+
+def _functions(tree: Any) -> set[str]:
+    """The names of the functions that an expression calls: they are looked up only when it is used."""
+    called = {tree["value"]} if tree["type"] == "function_expression" else set()
+    return called.union(*(_functions(child) for child in tree["children"] if isinstance(child, dict)))
 
 
 def comparable(texts: Iterable[str]) -> frozenset[str]:

@@ -137,7 +137,7 @@ def compile_route(
     tests = compiler.lines(when, ("when",))
     if unless:
         excluded = compiler.lines(unless, ("unless",))
-        tests = (*tests, NoneOf(excluded, "unless", "what stands under unless"))
+        tests = (*tests, NoneOf(excluded, "unless"))
     if compiler.errors:
         raise RuleErrors(compiler.errors)
     return CompiledRoute(name, tuple(send_to), tests, stop)
@@ -178,7 +178,7 @@ class _Compiler:
         if name == "any":  # one group: any of its lines; several: any of the groups
             return AnyOf(inner[0] if len(inner) == 1 else tuple(map(AllOf, inner)))
         tests = tuple(test for group in inner for test in group)
-        return AllOf(tests) if name == "all" else NoneOf(tests, "not", "what stands under not")
+        return AllOf(tests) if name == "all" else NoneOf(tests, "not")
 
     def _expression(self, value: object, path: Path) -> Test | None:
         if not isinstance(value, str):
