@@ -137,7 +137,7 @@ class Handler(ABC):
     def __init__(self, settings: SourceSettings) -> None:
         """``settings`` is an instance of the class's own ``Settings``."""
         self.settings = settings
-        self._kinds = StageKinds([*settings.stages.items(), *self.stage_kinds.items()])
+        self.stage_patterns = StageKinds([*settings.stages.items(), *self.stage_kinds.items()])
 
     @abstractmethod
     def verify(self, receipt: Receipt) -> None:
@@ -188,7 +188,8 @@ class Handler(ABC):
         return replace(normalised, facts=tuple(map(self.with_kind, normalised.facts)))
 
     def with_kind(self, fact: Fact) -> Fact:
-        return self._kinds.complete(fact)
+        """The same, for one fact."""
+        return self.stage_patterns.complete(fact)
 
 
 def windowed(receipt: Receipt, minutes: int = 10) -> str:

@@ -35,14 +35,16 @@ class StageKinds:
         for name in ("from_stage", "to_stage"):
             stage: Stage | None = getattr(fact, name)
             if stage is not None and stage.kind is None:
-                changes[name] = self._with_kind(stage)
+                changes[name] = self.known(stage)
         application = fact.application
         if application is not None and application.stage is not None and application.stage.kind is None:
-            stage = self._with_kind(application.stage)
-            changes["application"] = application.model_copy(update={"stage": stage})
+            changes["application"] = application.model_copy(update={"stage": self.known(application.stage)})
         return fact.model_copy(update=changes) if changes else fact
 
-    def _with_kind(self, stage: Stage) -> Stage:
+    def known(self, stage: Stage) -> Stage:
+        """The same stage, with its kind if it has none and a pattern fits."""
+        if stage.kind is not None:
+            return stage
         kind = self._kind_of(stage.name, stage.id)
         return stage.model_copy(update={"kind": kind}) if kind else stage
 

@@ -27,6 +27,7 @@ soft_drift                  hash    "SOURCE PATH" -> how often an optional field
 and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, as JSON, with its secret
 and ``ats:vendor_apis``     hash    SOURCE -> how its vendor's API answers, as JSON
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
+and ``ats:sinks``           set     names of all sinks that ever were a worker's
 and ``ats:meta``            hash    schema_version, partitions
 
 LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a sink's item is a delivery id. NN is the
@@ -35,9 +36,7 @@ partition, a hash tag: one script call touches one partition only, so the same c
 
 import json
 import time
-from collections.abc import Awaitable, Iterable, Sequence
-from functools import cache
-from importlib import resources
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -50,6 +49,7 @@ from router.ledger_keys import (
     INTAKE,
     LISTINGS,
     RETRYING,
+    SINKS,
     WORKERS,
     about_index,
     deliveries_index,
@@ -101,7 +101,6 @@ class Ledger(LedgerReader, SourcesLedger):
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
         super().__init__(redis)
         self._state_life = state_life
-        self._scripts = {name: redis.register_script(source) for name, source in _sources().items()}
 
     async def open(self) -> None:
         """Check that this server and this ledger can be used.
@@ -351,25 +350,15 @@ class Ledger(LedgerReader, SourcesLedger):
         args += [part for fact in replayed.facts for part in fact]
         return bool(await self._scripts["replay"]([key(partition, name) for name in names], args))
 
-    async def show_worker(self, worker: str) -> None:
-        """Say that a worker is there; who did not for a minute is forgotten."""
+    async def show_worker(self, worker: str, sinks: Collection[str] = ()) -> None:
+        """Say that a worker with these sinks is there; who did not for a minute is forgotten, its sinks are not."""
         seconds, _ = await self._redis.time()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.zadd(WORKERS, {worker: seconds * 1000})
             pipe.zremrangebyscore(WORKERS, "-inf", (seconds - 60) * 1000)
+            if sinks:
+                pipe.sadd(SINKS, *sinks)
             await pipe.execute()
 
     async def forget_worker(self, worker: str) -> None:
         await self._redis.zrem(WORKERS, worker)
-
-
-@cache
-def _sources() -> dict[str, str]:
-    """Every script with the prelude behind its first line, which must stay the first."""
-    folder = resources.files("router") / "lua"
-    prelude = (folder / "prelude.lua").read_text()
-    sources = {}
-    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "put_off", "replay"):
-        flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
-        sources[name] = f"{flags}\n{prelude}\n{body}"
-    return sources

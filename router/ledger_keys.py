@@ -7,6 +7,7 @@ INTAKE = "intake"
 WORKERS = "ats:workers"
 HOOKS = "ats:hooks"
 VENDOR_APIS = "ats:vendor_apis"
+SINKS = "ats:sinks"
 RETRYING = "retrying"
 """Where pending deliveries that failed before are listed, beside the states."""
 

@@ -1,15 +1,20 @@
 """What only looks into the ledger: single things by their ids, and lists by the indexes."""
 
+import asyncio
 import heapq
+import itertools
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import cache
+from importlib import resources
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from router import codec
 from router.identity import PARTITIONS, event_of, partition_in
-from router.ledger_keys import WORKERS, field, key
+from router.ledger_keys import SINKS, WORKERS, field, key
 from router.records import (
     DeliveryRecord,
     Listed,
@@ -36,6 +41,7 @@ class LedgerReader:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._scripts = {name: redis.register_script(source) for name, source in _sources().items()}
 
     # --- by id --------------------------------------------------------------------------------------------------
 
@@ -106,17 +112,28 @@ class LedgerReader:
         return sum(await self._each("zcard", [(name,) for name in _everywhere(index)]))
 
     async def read_listed(
-        self, entries: Sequence[Listed], fits: Callable[[Sequence[str]], bool] = lambda _indexes: True
+        self, entries: Iterable[Listed], fits: Callable[[Sequence[str]], bool] = lambda _indexes: True
     ) -> list[ListedDelivery]:
-        """The deliveries of some entries whose events' indexes fit, without those that were purged meanwhile."""
-        rows = await self._each(
-            "hmget",
-            [(key(partition_in(one.id), f"event:{event_of(one.id)}"), [field(one.id), "index"]) for one in entries],
-        )
+        """The deliveries of some entries whose events' indexes fit, newest first, without those purged meanwhile.
+
+        One command per partition, so at most about 1000 entries: that keeps the server busy for some milliseconds.
+        """
+        by_partition: dict[int, list[Listed]] = defaultdict(list)
+        for entry in entries:
+            by_partition[partition_in(entry.id)].append(entry)
+        found = await asyncio.gather(*(self._read_listed(*some, fits) for some in by_partition.items()))
+        return sorted(itertools.chain(*found), key=lambda delivery: (delivery.at, delivery.id), reverse=True)
+
+    async def _read_listed(
+        self, partition: int, entries: Sequence[Listed], fits: Callable[[Sequence[str]], bool]
+    ) -> list[ListedDelivery]:
+        keys = [key(partition, f"event:{event_of(entry.id)}") for entry in entries]
+        args = ["index", *(field(entry.id) for entry in entries)]
+        answer = cast("list[bytes | None]", await self._scripts["read"](keys, args))
         return [
-            ListedDelivery(entry.id, entry.at, _delivery_record(record), indexes)
-            for entry, (record, index) in zip(entries, rows, strict=True)
-            if record and fits(indexes := (index or b"").decode().splitlines())
+            ListedDelivery(entry.id, entry.at, _delivery_record(record))
+            for entry, record, indexes in zip(entries, answer[::2], answer[1::2], strict=True)
+            if record and fits((indexes or b"").decode().splitlines())
         ]
 
     # --- as a whole ---------------------------------------------------------------------------------------------
@@ -147,6 +164,11 @@ class LedgerReader:
         """How many workers showed themselves in the last seconds."""
         seconds, _ = await self._redis.time()
         return int(await self._redis.zcount(WORKERS, (seconds - within) * 1000, "+inf"))
+
+    async def sinks(self) -> list[str]:
+        """The names of all sinks that ever were a worker's, also of those that are no longer configured."""
+        names = await cast("Awaitable[set[bytes]]", self._redis.smembers(SINKS))
+        return sorted(name.decode() for name in names)
 
     async def memory(self) -> tuple[int, int]:
         """The bytes that the server uses, and its limit; 0 where it has none."""
@@ -186,3 +208,15 @@ def _stored_event(event: str, fields: dict[bytes, bytes]) -> StoredEvent:
 
 def _everywhere(name: str) -> list[str]:
     return [key(partition, name) for partition in range(PARTITIONS)]
+
+
+@cache
+def _sources() -> dict[str, str]:
+    """Every script with the prelude behind its first line, which must stay the first."""
+    folder = resources.files("router") / "lua"
+    prelude = (folder / "prelude.lua").read_text()
+    sources = {}
+    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "put_off", "replay", "read"):
+        flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
+        sources[name] = f"{flags}\n{prelude}\n{body}"
+    return sources

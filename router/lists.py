@@ -1,9 +1,10 @@
 """Lists of events and deliveries, newest first, as an operator asks for them. Filters combine with AND."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TypeVar
 
 from router.headline import headline
@@ -26,7 +27,7 @@ LOOK_SECONDS = 1.0
 """What follows a list looks again so often."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filter:
     """None stands for any. ``since`` and ``until`` are in unix seconds, ``state`` is one of `LISTINGS`."""
 
@@ -41,7 +42,7 @@ class Filter:
     since: float | None = None
     until: float | None = None
 
-    @property
+    @cached_property
     def about(self) -> list[str]:
         """The indexes of the application and of the candidate that are asked for."""
         asked = (("application", self.application), ("candidate", self.candidate))
@@ -53,18 +54,14 @@ class Filter:
             return False
         if self.source is None and self.type is None:
             return True
-        types = [self.type] if self.type else EventType
-        if self.source is not None:
-            return any(events_index(self.source, event_type) in indexes for event_type in types)
-        return any(name.startswith("events:") and name.endswith(f" {self.type}") for name in indexes)
+        begin, end = f"events:{self.source} " if self.source else "events:", f" {self.type}" if self.type else ""
+        return any(name.startswith(begin) and name.endswith(end) for name in indexes)
 
-    def fits_delivery(self, delivery: ListedDelivery) -> bool:
-        record = delivery.record
+    def fits_record(self, record: DeliveryRecord) -> bool:
         return (
             (self.sink is None or record.sink == self.sink)
             and (self.state is None or self.state in listings_of(record))
             and (self.reason is None or self.reason.lower() in (last_reason(record) or "").lower())
-            and self.fits_event(delivery.indexes)
         )
 
 
@@ -88,11 +85,12 @@ class EventRow(Model):
 
 
 class DeliveryRow(Model):
-    """``at``: when something last happened to it."""
+    """``at``: when something last happened to it. ``configured``: its sink stands in the configuration."""
 
     id: str
     at: datetime
     sink: str
+    configured: bool
     state: str
     tries: int
     reason: str | None
@@ -146,39 +144,39 @@ async def newest_events(ledger: Ledger, wanted: Filter) -> list[EventRow]:
     return rows[: wanted.limit]
 
 
-async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]) -> Found:
-    """The newest deliveries that fit, of these sinks."""
+async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Collection[str]) -> Found:
+    """The newest deliveries that fit. ``sinks``: those that are configured; those of others are listed, too."""
     if not wanted.about:
         return await scan_deliveries(ledger, wanted, sinks)
     events = await ledger.listed(wanted.about[:1], _OF_ONE_SUBJECT)
     stored = await ledger.read_events(event.id for event in events)
     fitting = [
-        delivery
+        ListedDelivery(identifier, at, record)
         for event in events
-        if (kept := stored[event.id])
+        if (kept := stored[event.id]) and wanted.fits_event(kept.indexes)
         for identifier, record in kept.deliveries.items()
-        if wanted.fits_delivery(
-            delivery := ListedDelivery(identifier, _last_at(record, event.at), record, kept.indexes)
-        )
-        and (wanted.since or 0.0) <= delivery.at <= (wanted.until or float("inf"))
+        if wanted.fits_record(record)
+        and (wanted.since or 0.0) <= (at := _last_at(record, event.at)) <= (wanted.until or float("inf"))
     ]
     fitting.sort(key=lambda delivery: delivery.at, reverse=True)
-    return Found(await _delivery_rows(ledger, fitting[: wanted.limit]))
+    return Found(await _delivery_rows(ledger, fitting[: wanted.limit], sinks))
 
 
-async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Iterable[str]) -> Found:
+async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Collection[str]) -> Found:
     """As `newest_deliveries`; sink, state and times are answered by indexes, for the rest the newest are looked at."""
     listings = [wanted.state] if wanted.state else LISTINGS
-    indexes = [deliveries_index(sink, listing) for sink in sinks if wanted.sink in (None, sink) for listing in listings]
+    asked = [wanted.sink] if wanted.sink else {*sinks, *await ledger.sinks()}
+    indexes = [deliveries_index(sink, listing) for sink in asked for listing in listings]
     by_index = not (wanted.about or wanted.reason or wanted.source or wanted.type)
     most = wanted.limit if by_index else SCANNED
     entries = await ledger.listed(indexes, most, since=wanted.since, until=wanted.until)
     fitting: list[ListedDelivery] = []
     for i in range(0, len(entries), _CHUNK):
-        fitting += filter(wanted.fits_delivery, await ledger.read_listed(entries[i : i + _CHUNK], wanted.fits_event))
+        read = await ledger.read_listed(entries[i : i + _CHUNK], wanted.fits_event)
+        fitting += [delivery for delivery in read if wanted.fits_record(delivery.record)]
         if len(fitting) >= wanted.limit:
             break
-    rows = await _delivery_rows(ledger, fitting[: wanted.limit])
+    rows = await _delivery_rows(ledger, fitting[: wanted.limit], sinks)
     may_be_more = not by_index and len(rows) < wanted.limit and len(entries) == SCANNED
     return Found(rows, SCANNED if may_be_more else None)
 
@@ -228,7 +226,9 @@ async def _event_rows(ledger: Ledger, entries: Sequence[Listed], wanted: Filter)
     return rows
 
 
-async def _delivery_rows(ledger: Ledger, deliveries: Sequence[ListedDelivery]) -> list[DeliveryRow]:
+async def _delivery_rows(
+    ledger: Ledger, deliveries: Sequence[ListedDelivery], sinks: Collection[str]
+) -> list[DeliveryRow]:
     stored = await ledger.read_events(event_of(delivery.id) for delivery in deliveries)
     rows = []
     for delivery in deliveries:
@@ -240,6 +240,7 @@ async def _delivery_rows(ledger: Ledger, deliveries: Sequence[ListedDelivery]) -
                 id=delivery.id,
                 at=_moment(delivery.at),
                 sink=record.sink,
+                configured=record.sink in sinks,
                 state=listings_of(record)[-1],
                 tries=len(record.attempts),
                 reason=last_reason(record),

@@ -43,10 +43,11 @@ class SourceOverview(Model):
 
 
 class SinkOverview(Model):
-    """``failing_since`` and ``failing_why``: set while the last attempt that ended failed."""
+    """``failing_since`` and ``failing_why``: set while the last attempt that ended failed. ``type`` is null where the
+    sink is no longer configured, but deliveries still wait for it."""
 
     name: str
-    type: str
+    type: str | None
     waiting: int
     retrying: int
     oldest_waiting: datetime | None
@@ -76,7 +77,14 @@ async def read_overview(ledger: Ledger, config: Config) -> Overview:
         memory_used=used,
         memory_limit=limit,
         sources=await read_sources(ledger, config),
-        sinks=[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],
+        sinks=[
+            *[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],
+            *[
+                sink
+                for name in await ledger.sinks()
+                if name not in config.sinks and (sink := await _sink(ledger, name, None)).waiting
+            ],
+        ],
     )
 
 
@@ -128,7 +136,7 @@ def _api(handler: Handler, state: ApiState | None) -> str:
     return f"{word} {state.since:%Y-%m-%d %H:%M} UTC"
 
 
-async def _sink(ledger: Ledger, name: str, sink_type: str) -> SinkOverview:
+async def _sink(ledger: Ledger, name: str, sink_type: str | None) -> SinkOverview:
     oldest = await ledger.oldest(deliveries_index(name, DeliveryState.PENDING))
     since, why = await _failing(ledger, name)
     return SinkOverview(

@@ -44,27 +44,6 @@ class NotAnEvent(Exception):
 
 def sample_event(event_type: EventType) -> Event:
     """A made-up event with every field that a sink may want to show."""
-    screen, onsite = Stage(id="2", name="Phone Screen"), Stage(id="3", name="Onsite")
-    moved, decided = event_type is EventType.STAGE_CHANGED, event_type is EventType.OUTCOME_CHANGED
-    updated = event_type in (EventType.APPLICATION_UPDATED, EventType.CANDIDATE_UPDATED)
-    application = Application(
-        id="77",
-        outcome=Outcome.HIRED if decided else Outcome.PENDING,
-        previous_outcome=Outcome.PENDING if decided else None,
-        stage=onsite if moved else screen,
-        source="LinkedIn",
-        referrer=Person(id="5", name="Mary Somerville"),
-        url="https://ats.example.com/applications/77",
-    )
-    interview = Interview(
-        id="31",
-        title="Technical interview",
-        status=InterviewStatus.SCHEDULED,
-        start=datetime(2026, 11, 24, 13, 0, tzinfo=UTC),
-        end=datetime(2026, 11, 24, 14, 0, tzinfo=UTC),
-        location="Room Babbage",
-        interviewers=[Person(name="Grace Hopper"), Person(name="Alan Turing")],
-    )
     return Event(
         id="evt_0a0000000000000000000000000a",
         type=event_type,
@@ -74,27 +53,56 @@ def sample_event(event_type: EventType) -> Event:
         received_at=_HAPPENED,
         occurred_at=_HAPPENED,
         sequence=1,
-        application=None if event_type in CANDIDATE_TYPES else application,
+        application=None if event_type in CANDIDATE_TYPES else _application(event_type),
         candidate=Candidate(id="7", name="Ada Lovelace", url="https://ats.example.com/candidates/7"),
-        job=None
-        if event_type in CANDIDATE_TYPES
-        else Job(
-            id="12",
-            title="Backend Engineer",
-            departments=["Engineering"],
-            location="Berlin",
-            url="https://ats.example.com/jobs/12",
-        ),
-        from_stage=screen if moved else None,
-        to_stage=onsite if moved else None,
+        job=None if event_type in CANDIDATE_TYPES else _JOB,
         actor=Person(id="4", name="Grace Hopper", email="grace@example.com"),
-        merged_into="8" if event_type is EventType.CANDIDATE_MERGED else None,
-        interview=interview if event_type is EventType.INTERVIEW_CHANGED else None,
-        offer=Offer(id="41", status=OfferStatus.SENT, start_date="2027-01-01")
-        if event_type is EventType.OFFER_CHANGED or decided
-        else None,
-        changes=[Change(field="recruiter", from_="A", to="B"), Change(field="source")] if updated else None,
+        **_MORE.get(event_type, {}),
     )
+
+
+def _application(event_type: EventType) -> Application:
+    decided = event_type is EventType.OUTCOME_CHANGED
+    return Application(
+        id="77",
+        outcome=Outcome.HIRED if decided else Outcome.PENDING,
+        previous_outcome=Outcome.PENDING if decided else None,
+        stage=_ONSITE if event_type is EventType.STAGE_CHANGED else _SCREEN,
+        source="LinkedIn",
+        referrer=Person(id="5", name="Mary Somerville"),
+        url="https://ats.example.com/applications/77",
+    )
+
+
+_SCREEN, _ONSITE = Stage(id="2", name="Phone Screen"), Stage(id="3", name="Onsite")
+_JOB = Job(
+    id="12",
+    title="Backend Engineer",
+    departments=["Engineering"],
+    location="Berlin",
+    url="https://ats.example.com/jobs/12",
+)
+_INTERVIEW = Interview(
+    id="31",
+    title="Technical interview",
+    status=InterviewStatus.SCHEDULED,
+    start=datetime(2026, 11, 24, 13, 0, tzinfo=UTC),
+    end=datetime(2026, 11, 24, 14, 0, tzinfo=UTC),
+    location="Room Babbage",
+    interviewers=[Person(name="Grace Hopper"), Person(name="Alan Turing")],
+)
+_OFFER = Offer(id="41", status=OfferStatus.SENT, start_date="2027-01-01")
+_UPDATED = {"changes": [Change(field="recruiter", from_="A", to="B"), Change(field="source")]}
+_MORE: Mapping[EventType, dict[str, Any]] = {
+    EventType.STAGE_CHANGED: {"from_stage": _SCREEN, "to_stage": _ONSITE},
+    EventType.OUTCOME_CHANGED: {"offer": _OFFER},
+    EventType.OFFER_CHANGED: {"offer": _OFFER},
+    EventType.INTERVIEW_CHANGED: {"interview": _INTERVIEW},
+    EventType.APPLICATION_UPDATED: _UPDATED,
+    EventType.CANDIDATE_UPDATED: _UPDATED,
+    EventType.CANDIDATE_MERGED: {"merged_into": "8"},
+}
+"""What events of a type have besides."""
 
 
 def read_event(body: bytes) -> Event:

@@ -129,7 +129,8 @@ def _outcome(state: ApplicationState, fact: Fact) -> Outcome | None:
     stage = _stage(fact)
     if stage is not None and stage.kind in _OUTCOME_OF_KIND:
         return _OUTCOME_OF_KIND[stage.kind]
-    if fact.is_snapshot and told is Outcome.PENDING and state.outcome in (Outcome.HIRED, Outcome.DECLINED):
+    decided = state.outcome in (Outcome.HIRED, Outcome.DECLINED)
+    if fact.is_snapshot and told is Outcome.PENDING and decided and not _is_late(state, fact):
         return told
     left_the_end = (
         (fact.is_snapshot or fact.type is EventType.STAGE_CHANGED)

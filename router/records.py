@@ -239,12 +239,11 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ListedDelivery:
-    """A delivery as lists need it; ``indexes`` are those of its event."""
+    """A delivery as lists need it; ``at`` as in `Listed`."""
 
     id: str
     at: float
     record: DeliveryRecord
-    indexes: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

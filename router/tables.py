@@ -38,7 +38,7 @@ def print_deliveries(rows: Sequence[DeliveryRow], console: Console, *, heading: 
     cells = [
         (
             _time(row.at),
-            escape(row.sink),
+            escape(row.sink) + ("" if row.configured else " (no longer configured)"),
             _colored(row.state),
             str(row.tries),
             escape(plain(row.reason or "")),
@@ -164,8 +164,10 @@ def _sink_cells(sink: SinkOverview, now: datetime) -> list[str]:
     waiting = f"{sink.waiting} ({sink.retrying} retrying)" if sink.retrying else str(sink.waiting)
     oldest = _duration(now - sink.oldest_waiting) if sink.oldest_waiting else ""
     dead = f"[bold red]{sink.dead}[/]" if sink.dead else "0"
-    since = f"[bold red]{_time(sink.failing_since)}[/]" if sink.failing_since else "[green]it works[/]"
-    return [f"{escape(sink.name)} ({sink.type})", waiting, oldest, dead, since, escape(plain(sink.failing_why or ""))]
+    works = "[green]it works[/]" if sink.type else "nobody sends"
+    since = f"[bold red]{_time(sink.failing_since)}[/]" if sink.failing_since else works
+    kind = sink.type or "[bold red]no longer configured[/]"
+    return [f"{escape(sink.name)} ({kind})", waiting, oldest, dead, since, escape(plain(sink.failing_why or ""))]
 
 
 def _intake(overview: Overview) -> str:
@@ -187,6 +189,12 @@ def _hints(overview: Overview) -> list[str]:
         hints.append(
             "\nDead deliveries: `ats-router deliveries --state dead` lists them, `retry --dead` tries them again."
         )
+    hints += [
+        f"\n{sink.waiting} deliveries wait for the sink {escape(sink.name)}, which is no longer configured: put a sink"
+        " of that name back into the file and restart, and they go out; until then they are kept."
+        for sink in overview.sinks
+        if sink.type is None
+    ]
     if any(source.drift for source in overview.sources):
         hints.append("\nDrift: `ats-router drift list` says why webhooks could not be read.")
     return hints

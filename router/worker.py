@@ -106,7 +106,7 @@ class Worker:
         try:
             while True:
                 with suppress(RedisError, OSError):
-                    await self._ledger.show_worker(worker)
+                    await self._ledger.show_worker(worker, self._destinations)
                 await asyncio.sleep(SHOW_SECONDS)
         finally:
             with suppress(RedisError, OSError):

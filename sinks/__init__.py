@@ -1,4 +1,7 @@
-"""One module per type of sink. A module that defines a `Sink` is found by being here."""
+"""One module per type of sink. A module that defines a `Sink` is found by being here.
+
+What of a sink is long to load lies in a folder, which is not searched, and is imported when the sink is made.
+"""
 
 from functools import cache
 

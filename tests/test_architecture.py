@@ -1,6 +1,8 @@
 """What the design promises of the code's shape, read from the code itself."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,13 @@ def test_nobody_imports_a_single_handler_or_sink(module: str) -> None:
 def test_there_are_handlers_and_sinks_to_look_at() -> None:
     assert VENDORS
     assert TARGETS
+
+
+def test_commands_load_nothing_that_only_servers_and_workers_need() -> None:
+    """It takes longer to load than the ledger to answer."""
+    code = "import sys, router.cli, sinks; sinks.by_type(); print(*sys.modules)"
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    assert loaded.isdisjoint({"aiohttp", "aiosqlite", "arq", "asyncpg", "sqlalchemy", "starlette", "uvicorn"})
 
 
 @modules

@@ -8,14 +8,11 @@ import errno
 import socket
 import sys
 import time
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from handlers.base import Sample
 from router import supervisor
 from router.cli.shared import (
     CONFIG,
@@ -29,34 +26,14 @@ from router.cli.shared import (
     misuse,
     told,
 )
-from router.client import Client, NoAnswer, checked_url
-from router.connection import ServerProblem
+from router.client import NoAnswer
 from router.embedded import EmbeddedServer
 from router.logs import log_as_json
-from router.parts import data_dir_of, open_ledger, sources_of, url_of
-from router.schema import EventType, Outcome
-from router.sending import send_sample
-from router.story import events_of
+from router.parts import data_dir_of, url_of
+from router.sending import NotSent, SampleStory, base_url, send_story
 
 _PATIENCE_SECONDS = 5.0
 _LOOK_AGAIN_SECONDS = 0.1
-
-
-class SampleStory(StrEnum):
-    """What `send` can tell."""
-
-    APPLIED = "applied"
-    MOVED = "moved"
-    DECLINED = "declined"
-    HIRED = "hired"
-
-
-_SAMPLE_EVENTS = {
-    SampleStory.APPLIED: (EventType.APPLICATION_CREATED, Outcome.PENDING),
-    SampleStory.MOVED: (EventType.STAGE_CHANGED, Outcome.PENDING),
-    SampleStory.DECLINED: (EventType.OUTCOME_CHANGED, Outcome.DECLINED),
-    SampleStory.HIRED: (EventType.OUTCOME_CHANGED, Outcome.HIRED),
-}
 
 
 @app.command()
@@ -136,46 +113,24 @@ def send(
     Without --deliver you see what the routes would do, and no sink gets anything.
     """
     settings = configured(config, data_dir)
-    sources = sources_of(settings)
-    if source not in sources:
-        misuse(f"there is no source {source!r} in {config}; known are: {', '.join(sources)}")
-    event_type, outcome = _SAMPLE_EVENTS[story]
-    now = datetime.now(UTC)
-    step = Sample(event_type, f"{now:%H%M%S%f}", "Test Candidate", "Test Job", now, "Phone Screen", outcome)
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    if source not in settings.sources:
+        misuse(f"there is no source {source!r} in {config}; known are: {', '.join(settings.sources)}")
     try:
-        base = checked_url(url or f"http://{host}:{settings.server.port}")
+        base = base_url(settings, url)
     except ValueError as error:
         misuse(f"--url: {error}")
-    there = f" --config {config}" + (f" --data-dir {data_dir}" if data_dir else "")
-
-    async def post() -> None:
-        async with Client() as client:
-            sent = await send_sample(
-                client, f"{base.rstrip('/')}/webhooks/{source}", sources[source].handler, step, deliver=deliver
-            )
-        if not sent.accepted:
-            fail(f"the router answered {sent.status}: {sent.words}")
-        if sent.receipt is None:
-            fail(f"what answers at {base} is no router: it kept nothing")
-        typer.echo(f"The router answered {sent.status}: {sent.words}, kept as {sent.receipt}.")
-        try:
-            async with open_ledger(settings, url_of(settings), wait=False) as ledger:
-                events = await events_of(ledger, sent.receipt, within=_PATIENCE_SECONDS)
-        except ServerProblem:
-            if url is None:
-                raise
-            return  # a router elsewhere: its ledger can't be read from here
-        for identifier in events:
-            typer.echo(f"See what came of it: ats-router show {identifier}{there}")
-        if not events:
-            fail(f"no worker has routed it in {_PATIENCE_SECONDS:.0f} seconds: does one run?")
-
     try:
         with told():
-            asyncio.run(post())
+            events = asyncio.run(
+                send_story(settings, source, story, base, deliver=deliver, elsewhere=url is not None, say=typer.echo)
+            )
     except NoAnswer as none:
         fail(f"nothing answers at {base} ({none.reason}): is `ats-router up` running there?")
+    except NotSent as problem:
+        fail(str(problem))
+    there = f" --config {config}" + (f" --data-dir {data_dir}" if data_dir else "")
+    for identifier in events:
+        typer.echo(f"See what came of it: ats-router show {identifier}{there}")
 
 
 def _port_must_be_free(host: str, port: int) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from router.cli.shared import (
     print_json,
     wide,
 )
+from router.config import Config
 from router.ledger import Ledger
 from router.ledger_keys import LISTINGS
 from router.lists import (
@@ -92,15 +94,7 @@ def events(
 ) -> None:
     """List events, the newest first, with what became of their deliveries."""
     settings = configured(config, data_dir)
-    wanted = Filter(
-        limit=limit,
-        source=known_name("source", source, settings.sources),
-        type=_type(event_type),
-        application=application,
-        candidate=candidate,
-        since=_moment("--since", since),
-        until=_moment("--until", until),
-    )
+    wanted = _filter(settings, limit, source, event_type, application, candidate, since, until)
 
     async def go_on(ledger: Ledger) -> None:
         async for row in follow(ledger, wanted, lambda now: newest_events(ledger, now)):
@@ -138,17 +132,11 @@ def deliveries(
 ) -> None:
     """List deliveries, first those to which something happened last."""
     settings = configured(config, data_dir)
-    wanted = Filter(
-        limit=limit,
-        sink=known_name("sink", sink, settings.sinks),
+    wanted = replace(
+        _filter(settings, limit, source, event_type, application, candidate, since, until),
+        sink=_sink(settings, sink),
         state=known_name("state", state, LISTINGS),
         reason=reason,
-        source=known_name("source", source, settings.sources),
-        type=_type(event_type),
-        application=application,
-        candidate=candidate,
-        since=_moment("--since", since),
-        until=_moment("--until", until),
     )
 
     async def go_on(ledger: Ledger) -> None:
@@ -214,6 +202,35 @@ def _print_followed(row: EventRow | DeliveryRow, as_json: bool) -> None:
         print_events([row], wide, heading=False)
     else:
         print_deliveries([row], wide, heading=False)
+
+
+def _filter(
+    settings: Config,
+    limit: int,
+    source: str | None,
+    event_type: str | None,
+    application: str | None,
+    candidate: str | None,
+    since: str | None,
+    until: str | None,
+) -> Filter:
+    """What `events` and `deliveries` both filter by, as it was typed."""
+    return Filter(
+        limit=limit,
+        source=known_name("source", source, settings.sources),
+        type=_type(event_type),
+        application=application,
+        candidate=candidate,
+        since=_moment("--since", since),
+        until=_moment("--until", until),
+    )
+
+
+def _sink(settings: Config, name: str | None) -> str | None:
+    """One that is configured, or was: its deliveries may still be there."""
+    if name is None or name in settings.sinks:
+        return name
+    return known_name("sink", name, dict.fromkeys([*settings.sinks, *on_ledger(settings, Ledger.sinks)]))
 
 
 def _is_filtered(wanted: Filter) -> bool:

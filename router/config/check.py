@@ -34,6 +34,7 @@ from sinks.base import SinkSettings
 
 _LARGEST_FILE = 4 * 1024**2
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TEXT_TAKEN_FOR_COMMENT = re.compile(r"([\w.-]+:|-)\s+(#[^\s#].*?)(?:\s+#.*)?\s*$")
 _SETTINGS = "settings, one a line, indented below it: name: value"
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -276,7 +277,11 @@ def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:
     if value is None and path:
         name = quoted(path[-1]) if isinstance(path[-1], str) else "this list item"
         sentence = f"{name} has no value; write one beside it, or indented below it, or remove the line"
-        yield Fault(sentence, document.spot(path), path)
+        spot = document.spot(path)
+        line = document.lines[spot.line] if spot and spot.line < len(document.lines) else ""
+        if hidden := _TEXT_TAKEN_FOR_COMMENT.search(line):
+            sentence += f"; a text that begins with # must be in quotes, as in {hidden[1]} {quoted(hidden[2])}"
+        yield Fault(sentence, spot, path)
     elif isinstance(value, dict) and list(value.values()) == [None] and (name := next(iter(value))).isupper():
         yield Fault(f"a $ is missing before the {{; write ${{{name}}}", document.values[path], path)
         return

@@ -1,6 +1,7 @@
 """What pydantic says about settings -> faults: one plain sentence each, at the place in the file."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
@@ -51,10 +52,13 @@ def plain_faults(
     for error in errors:
         loc = (*path, *error["loc"])
         known = document.known_part(loc)
-        inner = known[:-1] if error["type"] == "extra_forbidden" else known
+        is_of_key = error["type"] == "extra_forbidden" or error["loc"][-1:] == ("[key]",)
+        inner = known[:-1] if is_of_key else known
         where = place if len(inner) <= len(path) else f"{quoted(inner[-1])} of {place}"
-        fields = _model_at(model, inner[len(path) :]).model_fields
-        if error["type"] == "missing":
+        fields = _fields(_model_at(model, inner[len(path) :]))
+        if error["loc"][-1:] == ("[key]",):
+            yield Fault(_key_sentence(error, where), document.keys.get(known), known)
+        elif error["type"] == "missing":
             key = str(loc[-1])
             if nearest(misspelt.get(error["loc"][:-1], ""), fields) != key:
                 yield Fault(missing_key(key, where, _meaning(fields.get(key))), document.spot(known), loc)
@@ -72,12 +76,23 @@ def _meaning(field: FieldInfo | None) -> str | None:
     return first[0].lower() + first[1:]
 
 
+def _fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """The fields as the file names them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
     for step in path:
-        field = model.model_fields.get(str(step))
-        inner = [field.annotation, *get_args(field.annotation)] if field else []
-        model = next((part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)), model)
+        field = _fields(model).get(str(step))
+        model = next(_models_in(field.annotation), model) if field else model
     return model
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _name(path: Path) -> str:
@@ -99,8 +114,27 @@ def _sentence(error: ErrorDetails, name: str, written: object) -> str:
         return f'{name} must be a text; put it in quotes: "{quoted(written)}"'
     if first in _KINDS:
         return f"{name} must be {_KINDS[first]}{_but_is(written)}"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {as_written(message, error.get('input'), written)}"
+    if kind in ("enum", "literal_error"):
+        choices = _choices(error)
+        hint = did_you_mean(written, choices) if isinstance(written, str) else ""
+        return f"{name} must be {listed(choices)}{_but_is(written)}{hint}"
+    return f"{name}: {as_written(_message(error), error.get('input'), written)}"
+
+
+def _key_sentence(error: ErrorDetails, where: str) -> str:
+    """Of names that can be chosen, but not freely."""
+    name = str(error["loc"][-2])
+    return (
+        unknown_key(name, where, _choices(error)) if error["type"] == "enum" else f"{quoted(name)}: {_message(error)}"
+    )
+
+
+def _choices(error: ErrorDetails) -> list[str]:
+    return re.findall(r"'([^']*)'", error.get("ctx", {})["expected"])
+
+
+def _message(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
 
 
 def _but_is(written: object) -> str:

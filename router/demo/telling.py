@@ -215,10 +215,11 @@ class Teller:
         """What HR finds: one row per application, and how many events are beside it."""
         with closing(sqlite3.connect(self._staging)) as database:
             rows = database.execute(
-                "SELECT name, stage, outcome, substr(hired_at, 1, 10) AS hired FROM hris_staging ORDER BY 1"
+                "SELECT name, job_title, stage, outcome, substr(hired_at, 1, 10) AS hired_at"
+                " FROM hris_staging ORDER BY name"
             )
             table = Table(title="\nhris_staging, for HR", title_justify="left", box=None, padding=(0, 2))
-            for column in ("name", "job_title", "stage", "outcome", "hired_at"):
+            for column, *_ in rows.description:
                 table.add_column(column)
             for row in rows:
                 table.add_row(*(escape(plain(str(value or ""))) for value in row))

@@ -337,6 +337,8 @@ def test_a_megabyte_of_something_new_changes_nothing(fixture: Fixture) -> None:
 @pytest.mark.parametrize("vendor", PUSHING)
 def test_it_can_make_up_a_beginning_or_a_move(vendor: str) -> None:
     handler, told = handler_of(vendor), []
+    if not any(fixture.expected["facts"] for fixture in fixtures_of(vendor).values() if not fixture.polled):
+        pytest.skip("none of its webhooks tells anything of an application")
     for step in STEPS[:2]:
         with suppress(ValueError):
             told.append(handler.sample(step))
@@ -372,7 +374,8 @@ def test_a_sample_gives_its_step_back(vendor: str, step: Sample) -> None:
     assert event.candidate.name == step.candidate_name
     assert event.job.title == step.job_title
     assert event.application.stage.name == step.stage
-    assert event.application.outcome is step.outcome
+    known = event.application.outcome
+    assert known is step.outcome or (known is None and step.outcome is Outcome.PENDING)  # a move need not tell it
     assert event.occurred_at == NOW
     if step.type is EventType.STAGE_CHANGED:
         assert event.to_stage == event.application.stage

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from router import codec
 from router.intake import route_event
@@ -31,7 +31,7 @@ class Bulk:
         good = Attempt(at=datetime.now(UTC), ms=12, result=Result.DELIVERED, reason="ok", code=200, response="{}")
         bad = Attempt(at=datetime.now(UTC), ms=12, result=Result.RETRY, reason="http_503", code=503, response="away")
         if self.retrying_every and number % self.retrying_every == 1:
-            return 3600.0, record.model_copy(update={"attempts": (bad,)})
+            return 3600.0, record.model_copy(update={"attempts": (bad,), "next_at": bad.at + timedelta(hours=1)})
         if number % self.dead_every == 0:
             changed = {"state": DeliveryState.DEAD, "attempts": (bad, bad), "reason": "http_503 at the last of 2 tries"}
             return None, record.model_copy(update=changed)

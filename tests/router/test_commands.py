@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from router.config import load
 from router.connection import client
 from router.identity import receipt_id
 from router.ledger import INTAKE, Ledger
-from router.mending import replay
+from router.mending import Retried, replay
 from router.parts import Source, sources_of
 from router.records import NewReceipt, WaitingFact
 from router.schema import EventType
@@ -198,11 +198,46 @@ def test_the_status_tells_what_hurts(router: Router) -> None:
     assert (overview["workers"], overview["sinks"][0]["failing_since"]) == (1, None)
 
 
+def test_what_came_is_counted_by_source(router: Router) -> None:
+    router.config.write_text(
+        router.config.read_text().replace(
+            "sinks:\n", "  another:\n    vendor: greenhouse\n    secret: ${GREENHOUSE_SECRET}\nsinks:\n"
+        )
+    )
+    router.on_ledger(lambda ledger: fill(ledger, 4))
+    keep(router, drift_of(b"{}"), drift_of(b"{}"), drift_of(b"{}", "second"))
+    one, other = router.json("status")["sources"]
+    assert (one["events"], one["verified"], one["drift"], one["duplicates"], one["unchanged"]) == (4, 6, 2, 1, 0)
+    assert (other["events"], other["verified"], other["drift"]) == (0, 0, 0)
+    assert "`ats-router drift list` says why" in router.told("status")
+    assert len(router.json("drift list --limit 1")) == 1
+    assert router.json("drift list --source another") == []
+
+
 def test_what_waits_and_for_how_long_is_told(router: Router) -> None:
     router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(attempted=False)))
     [sink] = router.json("status")["sinks"]
     assert (sink["waiting"], sink["retrying"], sink["failing_since"]) == (4, 0, None)
     assert sink["oldest_waiting"] is not None
+    router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(retrying_every=2), first=4))
+    [sink] = router.json("status")["sinks"]
+    assert (sink["retrying"], sink["failing_why"]) == (2, "http_503")
+
+
+def test_what_waits_for_a_sink_that_was_removed_is_told(router: Router) -> None:
+    router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(attempted=False, sinks=("my-service", "old"))))
+    assert len(router.json("deliveries")) == 4
+    router.on_ledger(lambda ledger: ledger.show_worker("a", ["my-service", "old", "idle"]))
+    rows = router.json("deliveries")
+    assert {(row["sink"], row["configured"]) for row in rows} == {("my-service", True), ("old", False)}
+    assert {row["sink"] for row in router.json("deliveries --sink old --state pending")} == {"old"}
+    assert "old (no longer configured)" in router.told("deliveries --application app-0")
+    assert 'did you mean "old"' in router.run("deliveries --sink olt").stderr
+    assert [(sink["name"], sink["type"], sink["waiting"]) for sink in router.json("status")["sinks"]] == [
+        ("my-service", "http", 4),
+        ("old", None, 4),
+    ]
+    assert "4 deliveries wait for the sink old, which is no longer configured" in router.told("status")
 
 
 def test_the_sources_say_what_to_register_and_where(router: Router) -> None:
@@ -224,6 +259,27 @@ def test_all_that_is_dead_is_retried_after_a_question(router: Router) -> None:
     assert "20 of 20" in router.run("retry --dead --sink my-service", answer="y\n").stdout
     assert len(router.json("deliveries --state pending")) == 20
     assert router.json("retry --dead --yes") == []
+
+
+def test_only_of_one_sink_and_the_oldest_first(router: Router) -> None:
+    router.config.write_text(
+        router.config.read_text().replace("routes:", "  other: {type: http, url: 'https://example.com'}\nroutes:")
+    )
+    router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(dead_every=1, sinks=("my-service", "other"))))
+    dead = [row["id"] for row in router.json("deliveries --sink other --state dead")]
+    assert [one["id"] for one in router.json("retry --dead --sink other --yes")] == dead[::-1]
+    assert len(router.json("deliveries --state dead")) == 4
+
+
+def test_what_could_not_be_retried_is_not_counted(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(_ledger: Ledger, ids: Sequence[str], _sinks: object) -> list[Retried]:
+        return [Retried(one, number == 0, "it is being sent right now") for number, one in enumerate(ids)]
+
+    monkeypatch.setattr("router.cli.mending.retry", refused)
+    router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(dead_every=1)))
+    told = router.told("retry --dead --yes")
+    assert "1 of 4 dead deliveries" in told
+    assert told.count("it is being sent right now") == 3
 
 
 def test_one_delivery_is_retried_by_its_id(router: Router) -> None:

@@ -72,6 +72,10 @@ def test_the_demo_shows_the_main_job_and_leaves_nothing_behind(folder: Path, tmp
         "Everything arrived. With your own ATS:",
     ):
         assert words in ended.stdout
+    for sink in ("my-service", "hr-staging", "recruiters"):
+        assert re.search(rf"^   {sink} +(200|ok) in \d+ ms$", ended.stdout, re.MULTILINE)
+    columns = r"name +job_title +stage +outcome +hired_at *\n +Alice Example +Backend Engineer +Onsite +HIRED +\d{4}-"
+    assert re.search(columns, ended.stdout)
     assert list(folder.iterdir()) == []
     assert processes_of(folder) == []
 

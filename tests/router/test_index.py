@@ -75,6 +75,35 @@ async def test_filters_combine(ledger: Ledger) -> None:
     assert len(await found(ledger, until=time.time() + 60)) == 40
 
 
+async def test_of_several_sinks_only_what_was_asked_for_is_listed(ledger: Ledger) -> None:
+    await fill(ledger, 8, Bulk(sinks=(SINK, "newer")))
+    await ledger.show_worker("a", [SINK, "newer"])
+    for more in ({}, {"application": "app-1"}, {"reason": "ok"}):
+        assert [row.sink for row in await found(ledger, sink=SINK, limit=3, **more)] == [SINK] * 3
+
+
+async def test_the_deliveries_of_one_application_are_sorted_and_filtered(ledger: Ledger) -> None:
+    await fill(ledger, 8, Bulk(dead_every=4))
+    rows = await found(ledger, application="app-1")
+    assert [row.at for row in rows] == sorted((row.at for row in rows), reverse=True)
+    assert await found(ledger, application="app-1", limit=3) == rows[:3]
+    assert await found(ledger, application="app-1", state="dead") == [row for row in rows if row.state == "dead"]
+    assert await found(ledger, application="app-1", since=rows[0].at.timestamp()) == rows[:1]
+
+
+async def test_a_delivery_tells_how_it_stands(ledger: Ledger) -> None:
+    await fill(ledger, 2, Bulk(retrying_every=2))
+    retrying, dead = await found(ledger)
+    assert (retrying.state, retrying.tries, retrying.reason, dead.tries, dead.next_at) == (
+        RETRYING,
+        1,
+        "http_503",
+        2,
+        None,
+    )
+    assert retrying.next_at is not None
+
+
 async def test_events_are_found_by_every_filter(ledger: Ledger) -> None:
     await fill(ledger, 40)
 

@@ -32,8 +32,9 @@ from router.schema import (
 from router.schema import Outcome as Hired
 from router.secret import Reference
 from sinks.base import Delivery, Outcome, Result, SinkProblem
-from sinks.hris_database import outcome_of
-from sinks.hris_staging import HrisStaging, HrisStagingSettings
+from sinks.hris.database import outcome_of
+from sinks.hris.settings import HrisStagingSettings
+from sinks.hris_staging import HrisStaging
 from tests.databases import Database, Postgresql, Sqlite
 from tests.postgres import Postgres
 from tests.sinks.database import DatabaseConformance

@@ -1,27 +1,10 @@
-"""The two tables of the `hris_staging` sink, and what an event changes in them. No connection is used here."""
+"""What the columns of the staging table tell, and what an event changes in them. No database is used here."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum
+from datetime import datetime
+from enum import Enum, auto
 from typing import Any
-
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Index,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeEngine
 
 from router.fields import field_at
 from router.schema import CANDIDATE_TYPES, Event, EventType, Outcome
@@ -29,25 +12,14 @@ from router.schema import CANDIDATE_TYPES, Event, EventType, Outcome
 Row = Mapping[str, Any]
 
 
-class Moment(TypeDecorator[datetime]):
-    """A time in UTC; in SQLite, which has no such type, as ISO 8601 text."""
+class Kind(Enum):
+    """What a column holds."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return Text() if dialect.name == "sqlite" else DateTime(timezone=True)
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+    TEXT = auto()
+    MOMENT = auto()
+    JSON = auto()
+    WHOLE_NUMBER = auto()
+    YES_OR_NO = auto()
 
 
 class About(Enum):
@@ -64,7 +36,7 @@ class Told:
     """A column that is filled from events; what ``read`` gives is None where the event does not tell it."""
 
     name: str
-    type: TypeEngine[Any]
+    kind: Kind
     about: About
     read: Callable[[Event], Any]
 
@@ -88,7 +60,7 @@ def _text(name: str, path: str, about: About, *, first: bool = False) -> Told:
         texts = field.texts(event)
         return without_nul(", ".join(texts[:1] if first else texts)) or None
 
-    return Told(name, Text(), about, read)
+    return Told(name, Kind.TEXT, about, read)
 
 
 def _custom_fields(part: str, about: About) -> Told:
@@ -96,7 +68,7 @@ def _custom_fields(part: str, about: About) -> Told:
         whole = getattr(event, part)
         return without_nul(whole.custom_fields) or None if whole else None
 
-    return Told(f"{part}_custom_fields", Json, about, read)
+    return Told(f"{part}_custom_fields", Kind.JSON, about, read)
 
 
 def _hired_at(event: Event) -> datetime | None:
@@ -132,25 +104,25 @@ TOLD = (
     _text("stage", "application.stage", About.STATE),
     _text("stage_kind", "application.stage.kind", About.STATE),
     _text("outcome", "application.outcome", About.STATE),
-    Told("hired_at", Moment(), About.STATE, _hired_at),
-    Told("rejection_reason", Text(), About.STATE, _rejection_reason),
+    Told("hired_at", Kind.MOMENT, About.STATE, _hired_at),
+    Told("rejection_reason", Kind.TEXT, About.STATE, _rejection_reason),
     _text("start_date", "offer.start_date", About.OTHER),
     _custom_fields("application", About.PERSON),
     _custom_fields("candidate", About.PERSON),
     _custom_fields("job", About.JOB),
 )
 
-_KEYS = ("source", "account", "application_id")
-_OWN: Mapping[str, TypeEngine[Any]] = {
-    "sequence": BigInteger(),
-    "vendor_version": Text(),
-    "candidate_as_of": Moment(),
-    "candidate_deleted_at": Moment(),
-    "deleted_at": Moment(),
-    "updated_at": Moment(),
-    "test": Boolean(),
+KEYS = ("source", "account", "application_id")
+OWN: Mapping[str, Kind] = {
+    "sequence": Kind.WHOLE_NUMBER,
+    "vendor_version": Kind.TEXT,
+    "candidate_as_of": Kind.MOMENT,
+    "candidate_deleted_at": Kind.MOMENT,
+    "deleted_at": Kind.MOMENT,
+    "updated_at": Kind.MOMENT,
+    "test": Kind.YES_OR_NO,
 }
-STAGING_COLUMNS = (*_KEYS, *(told.name for told in TOLD), *_OWN)
+STAGING_COLUMNS = (*KEYS, *(told.name for told in TOLD), *OWN)
 """Every column of the staging table by the name that it has unless it is renamed."""
 
 
@@ -161,53 +133,14 @@ def extra_columns(extra: Mapping[str, str]) -> tuple[Told, ...]:
         UnknownField: an event has no such field.
     """
     return tuple(
-        _text(_extra(name), path, About.JOB if path.startswith("job.") else About.PERSON)
+        _text(extra_key(name), path, About.JOB if path.startswith("job.") else About.PERSON)
         for name, path in extra.items()
     )
 
 
-def _extra(name: str) -> str:
+def extra_key(name: str) -> str:
     """How an extra column is called here, so that it is never taken for one of ours that was renamed."""
     return f"extra {name}"
-
-
-def events_table(name: str) -> Table:
-    """Every delivered event once. Nothing in it changes, except for what merging and deleting a candidate asks for."""
-    return Table(
-        name,
-        MetaData(),
-        Column("idempotency_key", Text(), primary_key=True),
-        Column("event_id", Text(), nullable=False),
-        Column("type", Text(), nullable=False),
-        Column("source", Text(), nullable=False),
-        Column("account", Text(), nullable=False),
-        Column("application_id", Text()),
-        Column("candidate_id", Text()),
-        Column("sequence", BigInteger(), nullable=False),
-        Column("occurred_at", Moment()),
-        Column("received_at", Moment(), nullable=False),
-        Column("test", Boolean(), nullable=False),
-        Column("event", Json),
-        Index(f"{name[:50]}_candidate", "source", "account", "candidate_id"),
-    )
-
-
-def staging_table(name: str, renamed: Mapping[str, str], extra: Iterable[str]) -> Table:
-    """One row per application. Statements call the columns by our names, the database by the user's."""
-
-    def column(ours: str, type_: TypeEngine[Any], **more: Any) -> Column[Any]:
-        return Column(renamed.get(ours, ours), type_, key=ours, **more)
-
-    return Table(
-        name,
-        MetaData(),
-        *(column(key, Text(), nullable=False) for key in _KEYS),
-        *(column(told.name, told.type) for told in TOLD),
-        *(column(own, type_) for own, type_ in _OWN.items()),
-        *(Column(theirs, Text(), key=_extra(theirs)) for theirs in extra),
-        UniqueConstraint(*_KEYS),
-        Index(f"{name[:50]}_candidate", "source", "account", "candidate_id"),
-    )
 
 
 def key_of(event: Event) -> dict[str, str]:

@@ -1,14 +1,11 @@
-"""The database of the `hris_staging` sink: its URL, how it is connected to, what is in it, what its errors mean."""
+"""The database of the `hris_staging` sink: how it is connected to, what is in it, what its errors mean."""
 
-import asyncio
 import os
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from sqlalchemy import (
@@ -35,63 +32,35 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.types import NullType
 
 from sinks.base import Outcome, Result, SinkProblem
+from sinks.hris.address import SQLITE, Address
 
-SQLITE = "sqlite:///"
-POSTGRESQL = ("postgresql://", "postgres://")
 FAILURES = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, OverflowError)
 """All that using a database raises; what comes of connecting is not wrapped by SQLAlchemy."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the database is. ``shown`` is its URL without user, password and options."""
+def engine_of(address: Address, connections: int, timeout: float) -> AsyncEngine:
+    """Connections open when they are needed; ``timeout`` is in seconds."""
+    return _sqlite(address, timeout) if address.is_sqlite else _postgresql(address, connections, timeout)
 
-    url: str
 
-    @property
-    def shown(self) -> str:
-        if self.is_sqlite:
-            return self.url
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2] or "".join(parse_qs(parts.query).get("host", [""]))
-        return f"postgresql://{host}{parts.path}"
+def _sqlite(address: Address, timeout: float) -> AsyncEngine:
+    """SQLite has one writer at a time, so attempts wait for the one connection here instead of for a lock there."""
+    return create_async_engine(
+        URL.create("sqlite+aiosqlite", database=address.url.removeprefix(SQLITE)),
+        connect_args={"timeout": timeout / 2, "isolation_level": "IMMEDIATE"},
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=timeout / 2,
+    )
 
-    @property
-    def password(self) -> str | None:
-        parts = urlsplit(self.url)
-        return parts.password or "".join(parse_qs(parts.query).get("password", [])) or None
 
-    @property
-    def is_sqlite(self) -> bool:
-        return self.url.startswith(SQLITE)
+def _postgresql(address: Address, connections: int, timeout: float) -> AsyncEngine:
+    async def connect() -> Any:
+        """By asyncpg itself, which reads a URL as PostgreSQL's own programs do: sslmode, sockets, pgpass."""
+        return await asyncpg.connect(address.url, timeout=timeout)
 
-    def engine(self, connections: int, timeout: float) -> AsyncEngine:
-        """Connections open when they are needed."""
-        return self._sqlite(timeout) if self.is_sqlite else self._postgresql(connections, timeout)
-
-    def limit(self, seconds: float) -> asyncio.Timeout:
-        """The time limit of a transaction. SQLite can't be interrupted: its waits have their own."""
-        return asyncio.timeout(None if self.is_sqlite else seconds)
-
-    def _sqlite(self, timeout: float) -> AsyncEngine:
-        """SQLite has one writer at a time, so attempts wait for the one connection here instead of for a lock there."""
-        return create_async_engine(
-            URL.create("sqlite+aiosqlite", database=self.url.removeprefix(SQLITE)),
-            connect_args={"timeout": timeout / 2, "isolation_level": "IMMEDIATE"},
-            poolclass=AsyncAdaptedQueuePool,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=timeout / 2,
-        )
-
-    def _postgresql(self, connections: int, timeout: float) -> AsyncEngine:
-        async def connect() -> Any:
-            """By asyncpg itself, which reads a URL as PostgreSQL's own programs do: sslmode, sockets, pgpass."""
-            return await asyncpg.connect(self.url, timeout=timeout)
-
-        return create_async_engine(
-            "postgresql+asyncpg://", async_creator=connect, pool_size=connections, max_overflow=0
-        )
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=connections, max_overflow=0)
 
 
 _FIRST_IN_SQLITE = ("PRAGMA journal_mode = WAL", "BEGIN IMMEDIATE")
