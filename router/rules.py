@@ -69,6 +69,7 @@ class CompiledRoute:
     send_to: tuple[str, ...]
     tests: tuple[Test, ...] = ()
     stop: bool = False
+    enabled: bool = True
 
     def types(self) -> Collection[EventType]:
         """The types of events that it can match at all."""
@@ -84,9 +85,10 @@ class Ruleset:
     def __init__(self, routes: Sequence[CompiledRoute], default: CompiledRoute | None = None) -> None:
         self.routes = tuple(routes)
         self.default = default
-        about = {route.name: frozenset(route.types()) for route in routes}
+        used = [route for route in routes if route.enabled]
+        about = {route.name: frozenset(route.types()) for route in used}
         self._by_type = {
-            event_type: tuple(route for route in routes if event_type in about[route.name]) for event_type in EventType
+            event_type: tuple(route for route in used if event_type in about[route.name]) for event_type in EventType
         }
 
     def match(self, event: Event) -> list[CompiledRoute]:
@@ -107,7 +109,9 @@ class Ruleset:
         view, stopped, matched = View(event), None, False
         for route in self.routes:
             failed = next((test for test in route.tests if not test.holds(view)), None)
-            if stopped is not None:
+            if not route.enabled:
+                yield route, "it is switched off"
+            elif stopped is not None:
                 yield route, f"{stopped} matched before, and stops"
             elif failed is not None:
                 yield route, failed.why_not(view)

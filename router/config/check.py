@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -208,21 +209,20 @@ class _Check:
             for error in errors.errors:
                 self._fault((*path, *error.path), error.sentence, at_key=error.is_field)
         else:
-            if route.enabled:
-                yield compiled
+            yield replace(compiled, enabled=route.enabled)
 
     def _in_turn(self, routes: list[CompiledRoute]) -> Iterator[CompiledRoute]:
         """The routes; one below a route that takes everything and stops never gets its turn."""
         ended_by: CompiledRoute | None = None
         for i, route in enumerate(routes):
-            if ended_by is not None:
+            if ended_by is not None and route.enabled:
                 path = ("routes", self._position(route.name, i))
                 sentence = (
                     f"the route {quoted(route.name)} is never reached: {quoted(ended_by.name)} above it matches every"
                     " event and stops; move it up, or give the other one conditions"
                 )
                 self._fault(path, sentence)
-            elif route.stop and not route.tests:
+            elif route.stop and route.enabled and not route.tests:
                 ended_by = route
             yield route
 
