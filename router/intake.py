@@ -117,8 +117,8 @@ def route_event(
     matched = rules.match(event)
     routes_to: dict[str, list[str]] = {}
     for route in matched:
-        for sink in route.send_to:
-            routes_to.setdefault(sink, []).append(route.name)
+        for to in route.send_to:
+            routes_to.setdefault(to.sink, []).append(route.name)
     send = waiting.send_test or not waiting.test
     deliveries = [
         NewDelivery(

@@ -5,8 +5,9 @@ default route gets what no other one matched.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from router.conditions import (
     DATES,
@@ -64,9 +65,17 @@ class RuleErrors(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class SendTo:
+    """A sink's name, and its settings for this route only, as they are written there."""
+
+    sink: str
+    overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledRoute:
     name: str
-    send_to: tuple[str, ...]
+    send_to: tuple[SendTo, ...]
     tests: tuple[Test, ...] = ()
     stop: bool = False
     enabled: bool = True
@@ -126,7 +135,7 @@ class Ruleset:
 def compile_route(
     name: str,
     when: Mapping[str, object],
-    send_to: Sequence[str],
+    send_to: Sequence[str | SendTo],
     allowed: Choices | None = None,
     *,
     unless: Mapping[str, object] | None = None,
@@ -144,7 +153,8 @@ def compile_route(
         tests = (*tests, NoneOf(excluded, "unless"))
     if compiler.errors:
         raise RuleErrors(compiler.errors)
-    return CompiledRoute(name, tuple(send_to), tests, stop)
+    targets = tuple(SendTo(to) if isinstance(to, str) else to for to in send_to)
+    return CompiledRoute(name, targets, tests, stop)
 
 
 class _Compiler:

@@ -28,7 +28,7 @@ from router.config.settings import (
     Server,
     StagesSettings,
 )
-from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, compile_route
+from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
@@ -245,12 +245,12 @@ class _Check:
         settings = self._settings(StagesSettings, ("stages",), '"stages"', told)
         return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY.items()])
 
-    def _known_sinks(self, names: tuple[str, ...], path: Path) -> None:
+    def _known_sinks(self, targets: tuple[SendTo, ...], path: Path) -> None:
         known = self._names("sinks")
-        for i, sink in enumerate(names):
-            if known and sink not in known:
-                hint = did_you_mean(sink, known) or f"; known: {listed(known, 'and')}"
-                self._fault((*path, i), f"there is no sink {quoted(sink)}{hint}")
+        for i, to in enumerate(targets):
+            if known and to.sink not in known:
+                hint = did_you_mean(to.sink, known) or f"; known: {listed(known, 'and')}"
+                self._fault((*path, i, to.sink), f"there is no sink {quoted(to.sink)}{hint}", at_key=bool(to.overrides))
 
     def _names(self, section: str) -> tuple[str, ...]:
         entries = self._root.get(section)

@@ -5,12 +5,22 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, RootModel, SecretStr, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainValidator,
+    RootModel,
+    SecretStr,
+    SerializeAsAny,
+)
 from pydantic_core import PydanticCustomError
 
 from handlers.settings import SourceSettings
 from handlers.stages import StageKinds
-from router.rules import Ruleset
+from router.rules import Ruleset, SendTo
 from router.schema import StageKind
 from router.secret import Reference
 from router.units import Bytes, OneOrSeveral, Seconds
@@ -69,13 +79,34 @@ class Retention(_Settings):
     applications: Seconds = Field(365 * 86400.0, gt=0)
 
 
+def _send_to(value: object) -> SendTo:
+    match value:
+        case SendTo() | str():
+            return value if isinstance(value, SendTo) else SendTo(str(value))
+        case dict() if len(value) == 1 and isinstance(overrides := next(iter(value.values())), dict):
+            return SendTo(next(iter(value)), overrides)
+        case dict() if len(value) > 1:
+            sentence = "begin each sink with a dash of its own, and indent its settings for this route below its name"
+        case _:
+            sentence = "write the name of a sink, or a sink's name with settings for this route indented below it"
+    raise PydanticCustomError("send_to", sentence)
+
+
+Recipient = Annotated[SendTo, PlainValidator(_send_to, json_schema_input_type=str | dict[str, dict[str, Any]])]
+"""A sink's name; or the name with settings of that sink for one route only."""
+
+
 class RouteSettings(_Settings):
     """One rule as it is written: when an event matches, send it to sinks."""
 
     name: str = Field(min_length=1, max_length=100)
     when: Mapping[str, Any] = Field({}, description="what an event must have; without it, every event matches")
     unless: Mapping[str, Any] = Field({}, description="what an event must not have: where all of it is so, no match")
-    send_to: OneOrSeveral[str] = Field((), description="the name of a sink, or a list of names; none with stop")
+    send_to: OneOrSeveral[Recipient] = Field(
+        (),
+        description="the name of a sink, or a list of names; below a name settings of that sink for this route only;"
+        " none with stop",
+    )
     stop: bool = Field(False, description="whether the routes below are left out where this one matches")
     enabled: bool = Field(True, description="false: the route is checked, and not used")
 
@@ -83,7 +114,7 @@ class RouteSettings(_Settings):
 class DefaultSettings(_Settings):
     """Where an event goes that no route matched."""
 
-    send_to: OneOrSeveral[str] = Field(min_length=1, description="the name of a sink, or a list of names")
+    send_to: OneOrSeveral[Recipient] = Field(min_length=1, description="the name of a sink, or a list of names")
 
 
 class StagesSettings(RootModel[Mapping[StageKind, OneOrSeveral[str]]]):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handlers.stages import EVERYDAY, StageKinds
 from router.conditions import Expression, Mismatch
-from router.rules import CompiledRoute, RuleErrors, Ruleset, compile_route
+from router.rules import CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
 from router.schema import Application, EventType, Fact, Person, Stage, StageKind
 from tests.router.test_rules import event, matches
 
@@ -145,7 +145,7 @@ def test_routes_run_in_order_until_one_stops() -> None:
 
 
 def test_the_default_gets_what_no_other_route_matched() -> None:
-    default = CompiledRoute("default", ("inbox",))
+    default = CompiledRoute("default", (SendTo("inbox"),))
     assert names(Ruleset([route("never", {"tag": "none"})], default)) == ["default"]
     assert names(Ruleset([route("always", {})], default)) == ["always"]
     assert names(Ruleset([], default)) == ["default"]
@@ -157,7 +157,7 @@ def test_the_default_gets_what_no_other_route_matched() -> None:
 
 def test_a_route_that_stops_and_sends_nowhere_counts_as_a_match() -> None:
     secret = route("confidential", {"job": "engineer*"}, stop=True, send_to="")
-    assert names(Ruleset([secret, route("all", {})], CompiledRoute("default", ("inbox",)))) == ["confidential"]
+    assert names(Ruleset([secret, route("all", {})], CompiledRoute("default", (SendTo("inbox"),)))) == ["confidential"]
 
 
 def test_a_route_is_looked_at_for_the_types_it_is_about_only() -> None:
