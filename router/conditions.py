@@ -77,6 +77,10 @@ class Pattern:
         first, *middle, last = text.split("*")
         return cls(first, tuple(middle), last)
 
+    @property
+    def text(self) -> str:
+        return "*".join((self.first, *self.middle, self.last))
+
     def fits(self, text: str) -> bool:
         at, end = len(self.first), len(text) - len(self.last)
         if at > end or not (text.startswith(self.first) and text.endswith(self.last)):

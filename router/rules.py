@@ -65,6 +65,15 @@ class RuleErrors(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One value that a rule compares a field with, and where in the route it stands."""
+
+    path: Path
+    field: Field
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
 class SendTo:
     """A sink's name, and its settings for this route only, as they are written there."""
 
@@ -74,11 +83,14 @@ class SendTo:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
+    """``asked`` is what its conditions name, for who looks whether such a thing exists."""
+
     name: str
     send_to: tuple[SendTo, ...]
     tests: tuple[Test, ...] = ()
     stop: bool = False
     enabled: bool = True
+    asked: tuple[Asked, ...] = field(default=(), repr=False, compare=False)
 
     def types(self) -> Collection[EventType]:
         """The types of events that it can match at all."""
@@ -154,7 +166,7 @@ def compile_route(
     if compiler.errors:
         raise RuleErrors(compiler.errors)
     targets = tuple(SendTo(to) if isinstance(to, str) else to for to in send_to)
-    return CompiledRoute(name, targets, tests, stop)
+    return CompiledRoute(name, targets, tests, stop, asked=tuple(compiler.asked))
 
 
 class _Compiler:
@@ -162,6 +174,7 @@ class _Compiler:
 
     def __init__(self, allowed: Choices) -> None:
         self.errors: list[RuleError] = []
+        self.asked: list[Asked] = []
         self._allowed = allowed
 
     def lines(self, written: Mapping[str, object], path: Path) -> tuple[Test, ...]:
@@ -247,9 +260,11 @@ class _Compiler:
         exact: set[str] = set()
         patterns = []
         for i, value in enumerate(values):
+            place = path if values is not written else (*path, i)
             if problem := _problem(name, wanted, value, self._allowed.get(wanted.path, wanted.choices)):
-                self._mistake(path if values is not written else (*path, i), problem)
+                self._mistake(place, problem)
                 continue
+            self.asked.append(Asked(place, wanted, value))
             text = folded(text_of(value))
             if "*" in text:
                 patterns.append(Pattern.of(text))

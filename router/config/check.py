@@ -3,7 +3,8 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -13,13 +14,16 @@ import handlers
 import sinks
 from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
-from router.config.errors import report, unreadable
+from router.config.advice import Seen, never_seen, unreachable, unused_default, unused_sinks
+from router.config.cases import CaseCheck, Names
+from router.config.errors import ConfigError, ConfigErrors, report, unreadable
 from router.config.faults import Fault, Path, Unreadable
 from router.config.located_yaml import Document, decode, read
 from router.config.plain_words import missing_key, plain_faults, unknown_key
 from router.config.references import as_written, resolve
 from router.config.settings import (
     TOP_LEVEL,
+    Case,
     Config,
     DefaultSettings,
     Redis,
@@ -27,6 +31,7 @@ from router.config.settings import (
     RouteSettings,
     Server,
     StagesSettings,
+    TestSettings,
 )
 from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
@@ -40,8 +45,52 @@ _SETTINGS = "settings, one a line, indented below it: name: value"
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a file says: the configuration, unless one of the problems is an error; and everything to tell of it."""
+
+    config: Config | None
+    problems: tuple[ConfigError, ...]
+
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        return tuple(problem for problem in self.problems if not problem.is_warning)
+
+
 def load(path: FilePath | str, environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check the file at ``path``; relative paths in it start where it lies.
+
+    Raises:
+        ConfigErrors: all that is wrong with it.
+    """
+    checked = check(path, environment)
+    if checked.config is None:
+        raise ConfigErrors(checked.errors)
+    return checked.config
+
+
+def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, seen: Seen | None = None) -> Checked:
+    """As `load`, with warnings; those about names that no event had so far only with what was ``seen``."""
+    text = ""
+    try:
+        text = decode(_read(FilePath(path)))
+        document = read(text)
+    except Unreadable as error:
+        return Checked(None, (unreadable(str(path), text, error.fault),))
+    work = _Check(document, environment, FilePath(path).parent)
+    config = work.config()
+    warnings = [*unused_default(document, work.routes)]
+    if not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
+        warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
+    if seen is not None:
+        warnings += never_seen(document, work.routes, seen)
+    return Checked(config, tuple(report(str(path), document, [*work.faults, *warnings])))
+
+
+def load_tests(
+    path: FilePath | str, config: Config, environment: Mapping[str, str] = os.environ
+) -> tuple[Case, ...]:
+    """The tests of a file of their own, below ``tests:``, for the rules of ``config``.
 
     Raises:
         ConfigErrors: all that is wrong with it.
@@ -51,12 +100,13 @@ def load(path: FilePath | str, environment: Mapping[str, str] = os.environ) -> C
         text = decode(_read(FilePath(path)))
         document = read(text)
     except Unreadable as error:
-        raise unreadable(str(path), text, error.fault) from None
-    check = _Check(document, environment, FilePath(path).parent)
-    config = check.config()
-    if config is None or check.faults:
-        raise report(str(path), document, check.faults)
-    return config
+        raise ConfigErrors([unreadable(str(path), text, error.fault)]) from None
+    work = _Check(document, environment, FilePath(path).parent)
+    routes = [route.name for route in config.rules.routes]
+    cases = tuple(work.tests(Names(list(config.sources), list(config.sinks), [*routes, DEFAULT])))
+    if work.faults:
+        raise ConfigErrors(report(str(path), document, work.faults))
+    return cases
 
 
 def _read(path: FilePath) -> bytes:
@@ -83,6 +133,7 @@ class _Check:
             sentence = "the file must begin with a key in the first column, such as sources:"
             self.faults.append(Fault(sentence, document.values[()], ()))
         self._root: dict[str, Any] = root if isinstance(root, dict) else {}
+        self.routes: list[tuple[Path, CompiledRoute]] = []
 
     def config(self) -> Config | None:
         self._top_level()
@@ -94,6 +145,7 @@ class _Check:
         named_sources = self._named("source", SourceSettings, "vendor", by_vendor)
         named_sinks = self._named("sink", SinkSettings, "type", by_type)
         stages, rules = self._stages(), self._rules()
+        tests = tuple(self.tests(self._known()))
         if self.faults or server is None or redis is None or retention is None:
             return None
         return Config(
@@ -104,7 +156,19 @@ class _Check:
             stages=stages,
             rules=rules,
             retention=retention,
+            tests=tests,
         )
+
+    def tests(self, known: Names) -> Iterator[Case]:
+        """The tests beside the rules, or those of a file of their own."""
+        read = partial(self._settings, TestSettings)
+        return CaseCheck(self._document, self._folder, known, read, self._fault).cases(self._root.get("tests", []))
+
+    def _known(self) -> Names:
+        routes = self._root.get("routes", [])
+        values = enumerate(routes if isinstance(routes, list) else (), start=1)
+        names = [str(value.get("name", f"route-{i}")) for i, value in values if isinstance(value, dict)]
+        return Names(self._names("sources"), self._names("sinks"), [*names, DEFAULT])
 
     def _top_level(self) -> None:
         for key in self._root:
@@ -176,7 +240,6 @@ class _Check:
 
     def _rules(self) -> Ruleset:
         allowed = {"source": self._names("sources"), "vendor": tuple(handlers.by_vendor())}
-        routes: list[CompiledRoute] = []
         values = self._root.get("routes", [])
         if not isinstance(values, list):
             self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
@@ -191,8 +254,9 @@ class _Check:
                 sentence = f"a route {quoted(route.name)} stands in line {first} already; give this one another name"
                 self._fault((*path, "name"), sentence)
             lines.setdefault(route.name, self._document.values[path].line + 1)
-            routes += self._compiled(route, f"route {i + 1}", path, allowed)
-        return Ruleset([*self._in_turn(routes)], self._default())
+            self.routes += ((path, compiled) for compiled in self._compiled(route, f"route {i + 1}", path, allowed))
+        self.faults += unreachable(self._document, self.routes)
+        return Ruleset([route for _, route in self.routes], self._default())
 
     def _compiled(
         self, route: RouteSettings, place: str, path: Path, allowed: Mapping[str, tuple[str, ...]]
@@ -210,26 +274,6 @@ class _Check:
                 self._fault((*path, *error.path), error.sentence, at_key=error.is_field)
         else:
             yield replace(compiled, enabled=route.enabled)
-
-    def _in_turn(self, routes: list[CompiledRoute]) -> Iterator[CompiledRoute]:
-        """The routes; one below a route that takes everything and stops never gets its turn."""
-        ended_by: CompiledRoute | None = None
-        for i, route in enumerate(routes):
-            if ended_by is not None and route.enabled:
-                path = ("routes", self._position(route.name, i))
-                sentence = (
-                    f"the route {quoted(route.name)} is never reached: {quoted(ended_by.name)} above it matches every"
-                    " event and stops; move it up, or give the other one conditions"
-                )
-                self._fault(path, sentence)
-            elif route.stop and route.enabled and not route.tests:
-                ended_by = route
-            yield route
-
-    def _position(self, name: str, at_least: int) -> int:
-        routes = self._root.get("routes", [])
-        named = [i for i, value in enumerate(routes) if isinstance(value, dict) and value.get("name") == name]
-        return next(iter(named), at_least)
 
     def _default(self) -> CompiledRoute | None:
         if "default" not in self._root:

@@ -21,12 +21,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong, in one sentence. ``hidden``: the text at that place must not be shown."""
+    """One thing that is wrong, in one sentence. ``hidden``: the text at that place must not be shown.
+
+    ``is_warning``: the configuration can be used as it is.
+    """
 
     sentence: str
     span: Span | None = None
     path: Path | None = None
     hidden: bool = False
+    is_warning: bool = False
 
 
 class Unreadable(Exception):

@@ -14,7 +14,7 @@ from router.config import Config, ConfigErrors, load
 from sinks.http import HttpSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
-BAD_CONFIGS = Path(__file__).parent / "bad_configs"
+BAD_CONFIGS = Path(__file__).parents[1] / "config" / "bad"
 SIGNING_SECRET = "whsec_" + "a" * 43 + "="
 ENVIRONMENT = {
     "GREENHOUSE_SECRET": "gh-secret-1",
