@@ -87,9 +87,7 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
     return Checked(config, tuple(report(str(path), document, [*work.faults, *warnings])))
 
 
-def load_tests(
-    path: FilePath | str, config: Config, environment: Mapping[str, str] = os.environ
-) -> tuple[Case, ...]:
+def load_tests(path: FilePath | str, config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Case, ...]:
     """The tests of a file of their own, below ``tests:``, for the rules of ``config``.
 
     Raises:
@@ -102,6 +100,7 @@ def load_tests(
     except Unreadable as error:
         raise ConfigErrors([unreadable(str(path), text, error.fault)]) from None
     work = _Check(document, environment, FilePath(path).parent)
+    work.only_tests()
     routes = [route.name for route in config.rules.routes]
     cases = tuple(work.tests(Names(list(config.sources), list(config.sinks), [*routes, DEFAULT])))
     if work.faults:
@@ -163,6 +162,14 @@ class _Check:
         """The tests beside the rules, or those of a file of their own."""
         read = partial(self._settings, TestSettings)
         return CaseCheck(self._document, self._folder, known, read, self._fault).cases(self._root.get("tests", []))
+
+    def only_tests(self) -> None:
+        """Nothing else has a meaning in a file of tests."""
+        for key in self._root:
+            if key != "tests":
+                self._fault((key,), unknown_key(key, "a file of tests", ["tests"]), at_key=True)
+        if "tests" not in self._root:
+            self._fault((), missing_key("tests", "the file", "a list of tests below it"), missing="tests")
 
     def _known(self) -> Names:
         routes = self._root.get("routes", [])

@@ -1,6 +1,7 @@
 """What a configuration holds, typed. Sources and sinks bring settings of their own, by vendor and by type."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -121,7 +122,30 @@ class StagesSettings(RootModel[Mapping[StageKind, OneOrSeveral[str]]]):
     """Which stages are of which kind, for every source: names or ids, * stands for anything."""
 
 
-TOP_LEVEL = ("server", "redis", "sources", "stages", "sinks", "routes", "default", "retention")
+class TestSettings(_Settings):
+    """One test of the routes: given this, an event goes there."""
+
+    name: str = Field(min_length=1, max_length=100, description="what the test is about, to be shown where it fails")
+    payload: Path | None = Field(None, description="a file with a recorded webhook's body, beside this file")
+    source: str | None = Field(None, description="the source that the payload or the fields come from")
+    event: str | None = Field(None, description="the id of a stored event: evt_...")
+    fields: Mapping[str, Any] | None = Field(None, description="what the event has, as under when; the rest is absent")
+    send_to: OneOrSeveral[str] = Field(description="exactly the sinks that get it, or [] for none")
+    routes: OneOrSeveral[str] | None = Field(None, description="exactly the routes that match")
+    message: Mapping[str, OneOrSeveral[Annotated[str, Field(min_length=1)]]] = Field(
+        {}, description="sinks, each with texts that its message has"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test, and the line of the file in which it stands, from 1."""
+
+    settings: TestSettings
+    line: int
+
+
+TOP_LEVEL = ("server", "redis", "sources", "stages", "sinks", "routes", "default", "tests", "retention")
 
 
 class Config(_Settings):
@@ -132,3 +156,4 @@ class Config(_Settings):
     sinks: Mapping[str, SerializeAsAny[SinkSettings]]
     rules: InstanceOf[Ruleset] = Field(exclude=True)
     retention: Retention
+    tests: tuple[InstanceOf[Case], ...] = Field((), exclude=True)
