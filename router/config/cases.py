@@ -46,20 +46,21 @@ class CaseCheck:
         if not isinstance(values, list):
             self.fault(("tests",), '"tests" must be a list: begin each test with a dash, as in - name: hires go to IT')
             return
-        lines: dict[str, int] = {}
+        lines: dict[str, str] = {}
         for i, value in enumerate(values):
             path: Path = ("tests", i)
             test = self.read(path, f"test {i + 1}", value)
             if test is None:
                 continue
             if first := lines.get(test.name):
-                sentence = f"a test {quoted(test.name)} stands in line {first} already; give this one another name"
+                sentence = f"a test {quoted(test.name)} stands in {first} already; give this one another name"
                 self.fault((*path, "name"), sentence)
-            line = lines.setdefault(test.name, self.document.values[path].line + 1)
+            line = self.document.values[path].line
+            lines.setdefault(test.name, self.document.words_for(line))
             self._given(test, path)
             self._expected(test, path)
             payload = self.folder / test.payload if test.payload else None
-            yield Case(test.model_copy(update={"payload": payload}), line)
+            yield Case(test.model_copy(update={"payload": payload}), self.document.place(line)[1] + 1)
 
     def _given(self, test: TestSettings, path: Path) -> None:
         given = [key for key in _GIVEN if getattr(test, key) is not None]

@@ -16,9 +16,10 @@ from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
 from router.config.advice import Seen, never_seen, unreachable, unused_default, unused_sinks
 from router.config.cases import CaseCheck, Names
-from router.config.errors import ConfigError, ConfigErrors, report, unreadable
-from router.config.faults import Fault, Path, Unreadable
-from router.config.located_yaml import Document, decode, read
+from router.config.errors import ConfigError, ConfigErrors, report
+from router.config.faults import Fault, Path
+from router.config.folder import document_of, folder_of
+from router.config.located_yaml import Document
 from router.config.plain_words import missing_key, plain_faults, unknown_key
 from router.config.references import as_written, resolve
 from router.config.settings import (
@@ -38,7 +39,6 @@ from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
 
-_LARGEST_FILE = 4 * 1024**2
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TEXT_TAKEN_FOR_COMMENT = re.compile(r"([\w.-]+:|-)\s+(#[^\s#].*?)(?:\s+#.*)?\s*$")
 _SETTINGS = "settings, one a line, indented below it: name: value"
@@ -71,13 +71,11 @@ def load(path: FilePath | str, environment: Mapping[str, str] = os.environ) -> C
 
 def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, seen: Seen | None = None) -> Checked:
     """As `load`, with warnings; those about names that no event had so far only with what was ``seen``."""
-    text = ""
     try:
-        text = decode(_read(FilePath(path)))
-        document = read(text)
-    except Unreadable as error:
-        return Checked(None, (unreadable(str(path), text, error.fault),))
-    work = _Check(document, environment, FilePath(path).parent)
+        document = document_of(FilePath(path))
+    except ConfigErrors as unreadable:
+        return Checked(None, unreadable.errors)
+    work = _Check(document, environment, folder_of(FilePath(path)))
     config = work.config()
     warnings = [*unused_default(document, work.routes)]
     if not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
@@ -93,31 +91,14 @@ def load_tests(path: FilePath | str, config: Config, environment: Mapping[str, s
     Raises:
         ConfigErrors: all that is wrong with it.
     """
-    text = ""
-    try:
-        text = decode(_read(FilePath(path)))
-        document = read(text)
-    except Unreadable as error:
-        raise ConfigErrors([unreadable(str(path), text, error.fault)]) from None
-    work = _Check(document, environment, FilePath(path).parent)
+    document = document_of(FilePath(path))
+    work = _Check(document, environment, folder_of(FilePath(path)))
     work.only_tests()
     routes = [route.name for route in config.rules.routes]
     cases = tuple(work.tests(Names(list(config.sources), list(config.sinks), [*routes, DEFAULT])))
     if work.faults:
         raise ConfigErrors(report(str(path), document, work.faults))
     return cases
-
-
-def _read(path: FilePath) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or "this can't be a file's name").lower()
-        raise Unreadable(f"can't read the configuration: {reason}") from None
-    if len(raw) > _LARGEST_FILE:
-        raise Unreadable("this is larger than 4 MiB, so it is not a configuration")
-    return raw
 
 
 class _Check:
@@ -251,16 +232,16 @@ class _Check:
         if not isinstance(values, list):
             self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
             values = []
-        lines: dict[str, int] = {}
+        lines: dict[str, str] = {}
         for i, value in enumerate(values):
             path = ("routes", i)
             named = {"name": f"route-{i + 1}"} | value if isinstance(value, dict) else value
             if (route := self._settings(RouteSettings, path, f"route {i + 1}", named)) is None:
                 continue
             if first := lines.get(route.name):
-                sentence = f"a route {quoted(route.name)} stands in line {first} already; give this one another name"
+                sentence = f"a route {quoted(route.name)} stands in {first} already; give this one another name"
                 self._fault((*path, "name"), sentence)
-            lines.setdefault(route.name, self._document.values[path].line + 1)
+            lines.setdefault(route.name, self._document.words_for(self._document.values[path].line))
             self.routes += ((path, compiled) for compiled in self._compiled(route, f"route {i + 1}", path, allowed))
         self.faults += unreachable(self._document, self.routes)
         return Ruleset([route for _, route in self.routes], self._default())

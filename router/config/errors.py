@@ -83,7 +83,8 @@ def _error(file: str, document: Document, fault: Fault) -> ConfigError:
     line, column = _begin(fault.span)
     excerpt, caret = _excerpt(document, line, column, fault.hidden)
     words = "" if fault.hidden else _words(document, line, column)
-    return ConfigError(file, fault.sentence, line + 1, column + 1, excerpt, caret, words, fault.is_warning)
+    there, number = document.place(line)
+    return ConfigError(there or file, fault.sentence, number + 1, column + 1, excerpt, caret, words, fault.is_warning)
 
 
 def _words(document: Document, number: int, column: int) -> str:
