@@ -70,10 +70,15 @@ def told() -> Iterator[None]:
     """What a person can mend is told in one sentence."""
     try:
         yield
-    except ServerProblem as problem:
-        fail(str(problem))
-    except RedisError as error:
-        fail(f"the Redis server does not answer ({type(error).__name__}): is it running, and is redis.url right?")
+    except (ServerProblem, RedisError) as problem:
+        fail(sentence(problem))
+
+
+def sentence(problem: ServerProblem | RedisError) -> str:
+    """What is wrong with the server, for who has to mend it."""
+    if isinstance(problem, ServerProblem):
+        return str(problem)
+    return f"the Redis server does not answer ({type(problem).__name__}): is it running, and is redis.url right?"
 
 
 def on_ledger(config: Config, work: Callable[[Ledger], Coroutine[Any, Any, T]]) -> T:

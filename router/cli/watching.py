@@ -163,6 +163,15 @@ def show(
 ) -> None:
     """Tell the whole story of one event: where it came from, which routes it matched, every attempt to deliver it."""
     settings = configured(config, data_dir)
+    story = stored_story(settings, event_id)
+    if as_json:
+        print_json(story.model_dump(mode="json"))
+    else:
+        print_story(story, settings.rules, console)
+
+
+def stored_story(settings: Config, event_id: str) -> Story:
+    """The story of an event that somebody asked for."""
 
     async def read(ledger: Ledger) -> Story | None:
         try:
@@ -173,10 +182,7 @@ def show(
     story = on_ledger(settings, read)
     if story is None:
         fail(f"there is no event {event_id}: the id is wrong, or it is older than {days(settings)} days")
-    if as_json:
-        print_json(story.model_dump(mode="json"))
-    else:
-        print_story(story, settings.rules, console)
+    return story
 
 
 _NOTHING_YET = "no event yet: `ats-router sources` says what to register in the ATS, `ats-router send` posts a sample"
@@ -221,8 +227,8 @@ def _filter(
         type=_type(event_type),
         application=application,
         candidate=candidate,
-        since=_moment("--since", since),
-        until=_moment("--until", until),
+        since=asked_moment("--since", since),
+        until=asked_moment("--until", until),
     )
 
 
@@ -246,7 +252,7 @@ def _type(written: str | None) -> EventType | None:
     return by_lower[written.lower()]
 
 
-def _moment(option: str, written: str | None) -> float | None:
+def asked_moment(option: str, written: str | None) -> float | None:
     """A time, or how long ago."""
     if written is None:
         return None
