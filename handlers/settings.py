@@ -1,7 +1,7 @@
 """What a source can be told in the configuration. A handler's own settings extend one of these."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
@@ -20,8 +20,8 @@ class SourceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    vendor: str
-    enabled: bool = True
+    vendor: str = Field(description="which ATS it is")
+    enabled: bool = Field(True, description="false: webhooks of this account are refused")
     stages: Mapping[StageKind, OneOrSeveral[str]] = Field(
         {}, description="which stages are of which kind: names or ids, * stands for anything"
     )
@@ -76,11 +76,14 @@ def _none_yet(value: object) -> object:
     return value
 
 
+_OrPending = OneOrSeveral[Secret] | Literal["pending"]
+
+
 class ConnectSettings(SecretSettings):
     """For vendors where ``ats-router connect`` registers the URL. ``secret: pending`` until the vendor made the secret,
     which the ledger then keeps; only handshakes are answered before."""
 
-    secret: Annotated[OneOrSeveral[Secret], BeforeValidator(_none_yet)] = Field(
+    secret: Annotated[OneOrSeveral[Secret], BeforeValidator(_none_yet, json_schema_input_type=_OrPending)] = Field(
         description=f"what the vendor signs with, as ${{NAME_OF_AN_ENVIRONMENT_VARIABLE}}, or {PENDING}"
     )
 

@@ -86,12 +86,12 @@ class SinkSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    type: str
+    type: str = Field(description="What kind of place it is.")
     timeout: Seconds = Field(
         15.0, gt=0, le=300, description="Time limit of one attempt, from connecting to the last byte."
     )
     concurrency: int = Field(64, ge=1, le=1000, description="Attempts at the same time, per worker.")
-    retry: RetrySettings = RetrySettings()
+    retry: RetrySettings = Field(RetrySettings(), description="How often and when what failed is tried again.")
 
 
 class Sink(ABC):

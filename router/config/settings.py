@@ -41,8 +41,8 @@ def _public_url(value: object) -> object:
 class Server(_Settings):
     """Where the router listens."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=1, le=65535)
+    host: str = Field("127.0.0.1", description="This machine only; 0.0.0.0 lets other machines in.")
+    port: int = Field(8080, ge=1, le=65535, description="The port to listen on.")
     max_body: Bytes = Field(1024**2, ge=1024, le=64 * 1024**2, description="Larger webhooks are refused.")
     public_url: Annotated[str | None, BeforeValidator(_public_url)] = Field(
         None, description="The address under which vendors reach the router, to be shown to people."
@@ -68,16 +68,20 @@ def _redis_url(value: object) -> object:
 class Redis(_Settings):
     """The ledger's server. Without ``url`` the embedded one, with its data in ``data_dir``."""
 
-    url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = None
-    data_dir: Path = Path("data")
+    url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = Field(
+        None, description="Your own server: redis://HOST:6379/0, rediss:// with TLS, unix:///PATH for a socket."
+    )
+    data_dir: Path = Field(Path("data"), description="Where the router's own server keeps its data, beside this file.")
     max_memory: Bytes = Field(10**9, ge=16 * 1024**2, description="The embedded server takes no more.")
 
 
 class Retention(_Settings):
     """How long things are kept."""
 
-    events: Seconds = Field(30 * 86400.0, gt=0)
-    applications: Seconds = Field(365 * 86400.0, gt=0)
+    events: Seconds = Field(30 * 86400.0, gt=0, description="Events, and the webhooks as they came.")
+    applications: Seconds = Field(
+        365 * 86400.0, gt=0, description="The last known stage of an application, counted from its last change."
+    )
 
 
 def _send_to(value: object) -> SendTo:
@@ -100,7 +104,7 @@ Recipient = Annotated[SendTo, PlainValidator(_send_to, json_schema_input_type=st
 class RouteSettings(_Settings):
     """One rule as it is written: when an event matches, send it to sinks."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=100, description="what is shown with each delivery; your own words")
     when: Mapping[str, Any] = Field({}, description="what an event must have; without it, every event matches")
     unless: Mapping[str, Any] = Field({}, description="what an event must not have: where all of it is so, no match")
     send_to: OneOrSeveral[Recipient] = Field(
