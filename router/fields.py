@@ -168,8 +168,8 @@ def _unknown(path: str) -> str:
     """What is meant is most often a field without what is before its dot: ``departments`` for ``job.departments``."""
     last = {name.rpartition(".")[2]: name for name in sorted(field_names(), key=len, reverse=True)}
     meant = last.get(path) or nearest(path, field_names()) or last.get(nearest(path, last) or "")
-    hint = f"; did you mean {quoted(meant)}?" if meant else "; names are like event, source or job.departments"
-    return f"an event has no field {quoted(path)}{hint}"
+    hint = f"did you mean {quoted(meant)}?" if meant else f"a field of your own is named like job.custom_fields.{path}"
+    return f"an event has no field {quoted(path)}; {hint}"
 
 
 def _texts(value: object, steps: tuple[str, ...]) -> Iterator[str]:

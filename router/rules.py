@@ -4,6 +4,7 @@ Routes run in order. A route that matches sends to its sinks and lets the next o
 default route gets what no other one matched.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,7 +44,18 @@ _TRUE, _FALSE = frozenset({"true", "yes"}), frozenset({"false", "no"})
 _ALIKE = {word: words for words in (_TRUE, _FALSE) for word in words}
 """What a yes or a no may be: some systems send a word, some a boolean."""
 
+_SIGN = re.compile(r"(>=|<=|!=|>|<)\s*(.+)")
+_IN_WORDS = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below", "!=": "not"}
+
 _GROUPS = ("any", "all", "not")
+_NO_FIELDS = {
+    "or": 'write "any" instead of "or"',
+    "and": 'all lines must be true anyway; where they are in groups, write "all" instead of "and"',
+    "unless": '"unless" stands beside "when", indented as "when" is',
+    "present": '"present" stands behind a field, as in job.custom_fields.budget: {present: true}',
+}
+"""What people write as a field and is none."""
+
 _OPERATORS = ("not", "present", *NUMBERS, *DATES)
 
 
@@ -190,7 +202,7 @@ class _Compiler:
         try:
             wanted = field_at(name)
         except UnknownField as unknown:
-            self.errors.append(RuleError(path, str(unknown), is_field=True))
+            self.errors.append(RuleError(path, _NO_FIELDS.get(name, str(unknown)), is_field=True))
             return None
         if isinstance(value, dict):
             return self._operators(name, wanted, value, path)
@@ -219,7 +231,7 @@ class _Compiler:
 
     def _operators(self, name: str, wanted: Field, value: Mapping[str, object], path: Path) -> Test | None:
         if not value:
-            self._mistake(path, f"{quoted(name)} has no value; remove the line to match every event")
+            self._mistake(path, f"{quoted(name)} has no value; write one, or remove the line")
         tests = [self._operator(name, wanted, how, limit, (*path, how)) for how, limit in value.items()]
         kept = tuple(test for test in tests if test is not None)
         return kept[0] if len(kept) == 1 else AllOf(kept)
@@ -229,22 +241,25 @@ class _Compiler:
             values = limit if isinstance(limit, list) else [limit]
             return NoneOf((self._one_of(name, wanted, limit, path),), name, listed(map(quoted, values)), wanted)
         if how == "present":
-            if not isinstance(limit, bool):
-                self._mistake(path, '"present" is true or false')
-            return IsThere(name, wanted, bool(limit))
+            if folded(text_of(limit)) not in _ALIKE:
+                self._mistake(path, '"present" is true (the event has it) or false (it has not)')
+            return IsThere(name, wanted, folded(text_of(limit)) in _TRUE)
         if how in NUMBERS or how in DATES:
             return self._comparison(name, wanted, how, limit, path)
-        hint = did_you_mean(how, _OPERATORS) or f"; known: {listed(_OPERATORS, 'and')}"
-        if is_field(f"{name}.{how}"):
+        if how in _GROUPS:
+            hint = f"; for any of several values write a list: {name}: [a, b]"
+        elif wanted.kind is not Kind.FREE and is_field(f"{name}.{how}"):
             hint = f"; a field of a field is written with a dot: {name}.{how}"
-        self.errors.append(RuleError(path, f"{quoted(how)} is no way to compare{hint}", is_field=True))
+        else:
+            hint = did_you_mean(how, _OPERATORS) or f"; known: {listed(_OPERATORS, 'and')}"
+        self.errors.append(RuleError(path, f"{quoted(how)} is no comparison{hint}", is_field=True))
         return None
 
     def _comparison(self, name: str, wanted: Field, how: str, written: object, path: Path) -> Test | None:
         of_dates = how in DATES
         kind = "date" if of_dates else "number"
         if not (wanted.is_moment if of_dates else wanted.is_number):
-            self._mistake(path, f"{quoted(name)} is no {kind}, so nothing in it is {quoted(how)} anything")
+            self._mistake(path, f"{quoted(name)} is no {kind}, so {quoted(how)} can't be asked of it; write a value")
             return None
         limit: float | datetime | None = moment_of(written) if of_dates else number_of(written)
         if limit is None:
@@ -256,7 +271,7 @@ class _Compiler:
     def _one_of(self, name: str, wanted: Field, written: object, path: Path) -> IsOneOf:
         values = written if isinstance(written, list | tuple) else [written]
         if not values:
-            self._mistake(path, f"{quoted(name)} has no value; remove the line to match every event")
+            self._mistake(path, f"{quoted(path[-1])} is an empty list; write values into it, or remove the line")
         exact: set[str] = set()
         patterns = []
         for i, value in enumerate(values):
@@ -281,6 +296,9 @@ def _problem(name: str, wanted: Field, value: object, choices: Collection[str]) 
     if value is None or isinstance(value, dict | list | tuple):
         return f"{quoted(name)} must be a value, or a list of values in brackets: [a, b]"
     text = folded(text_of(value))
+    comparable_to = number_of if wanted.is_number else moment_of if wanted.is_moment else None
+    if comparable_to and (sign := _SIGN.fullmatch(text)) and comparable_to(sign[2]) is not None:
+        return f"{quoted(value)} is compared in words: {name}: {{{_IN_WORDS[sign[1]]}: {sign[2]}}}"
     if choices and not _can_be(text, comparable(choices)):
         hint = did_you_mean(str(value), choices) or "."
         return f"{quoted(name)} is never {quoted(value)}{hint} It can be {listed(choices)}"

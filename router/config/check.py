@@ -16,6 +16,7 @@ from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
 from router.config.advice import Seen, never_seen, unreachable, unused_default, unused_sinks
 from router.config.cases import CaseCheck, Names
+from router.config.confusions import in_default, in_route, in_stages, unknown_sink
 from router.config.errors import ConfigError, ConfigErrors, report
 from router.config.faults import Fault, Path
 from router.config.folder import document_of, folder_of
@@ -181,7 +182,7 @@ class _Check:
         found = {}
         entries = self._root.get(section, {})
         if not isinstance(entries, dict):
-            self._fault((section,), f'"{section}" must be {word}s by their names; write my-{word}: below it, indented')
+            self._fault((section,), f'"{section}" must be {word}s by their names, without dashes; write my-{word}: below it, indented')
             return {}
         for name, value in entries.items():
             path = (section, name)
@@ -235,6 +236,7 @@ class _Check:
         lines: dict[str, str] = {}
         for i, value in enumerate(values):
             path = ("routes", i)
+            self.faults += in_route(self._document, path, f"route {i + 1}")
             named = {"name": f"route-{i + 1}"} | value if isinstance(value, dict) else value
             if (route := self._settings(RouteSettings, path, f"route {i + 1}", named)) is None:
                 continue
@@ -266,6 +268,7 @@ class _Check:
     def _default(self) -> CompiledRoute | None:
         if "default" not in self._root:
             return None
+        self.faults += in_default(self._document)
         settings = self._settings(DefaultSettings, ("default",), '"default"', self._root["default"])
         if settings is None:
             return None
@@ -274,6 +277,8 @@ class _Check:
 
     def _stages(self) -> StageKinds:
         told = self._root.get("stages", {})
+        for path in [("stages",), *(("sources", name, "stages") for name in self._names("sources"))]:
+            self.faults += in_stages(self._document, path)
         settings = self._settings(StagesSettings, ("stages",), '"stages"', told)
         return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY.items()])
 
@@ -281,8 +286,7 @@ class _Check:
         known = self._names("sinks")
         for i, to in enumerate(targets):
             if known and to.sink not in known:
-                hint = did_you_mean(to.sink, known) or f"; known: {listed(known, 'and')}"
-                self._fault((*path, i, to.sink), f"there is no sink {quoted(to.sink)}{hint}", at_key=bool(to.overrides))
+                self._fault((*path, i, to.sink), unknown_sink(to.sink, known), at_key=bool(to.overrides))
 
     def _names(self, section: str) -> tuple[str, ...]:
         entries = self._root.get(section)
@@ -314,7 +318,8 @@ def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:
         if hidden := _TEXT_TAKEN_FOR_COMMENT.search(line):
             sentence += f"; a text that begins with # must be in quotes, as in {hidden[1]} {quoted(hidden[2])}"
         yield Fault(sentence, spot, path)
-    elif isinstance(value, dict) and list(value.values()) == [None] and (name := next(iter(value))).isupper():
+    elif isinstance(value, dict) and list(value.values()) == [None] and document.is_in_braces(path):
+        name = next(iter(value))
         yield Fault(f"a $ is missing before the {{; write ${{{name}}}", document.values[path], path)
         return
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -64,6 +64,10 @@ class Document:
             value = value[step]  # type: ignore[index]
         return value
 
+    def is_in_braces(self, path: Path) -> bool:
+        span = self.values[path]
+        return self.lines[span.line].startswith("{", span.column)
+
     def known_part(self, path: Path) -> Path:
         """The longest way down ``path`` that exists in the file; steps that don't are left out."""
         found: Path = ()

@@ -104,7 +104,7 @@ def test_it_is_explained_by_the_one_condition_that_failed(when: dict[str, object
         ({"sequence": {"abov": 3}}, ("sequence", "abov"), 'did you mean "above"?'),
         ({"job": {"title": "x"}}, ("job", "title"), "written with a dot: job.title"),
         ({"sequence": {}}, ("sequence",), "has no value"),
-        ({"sequence": {"present": "yes please"}}, ("sequence", "present"), "true or false"),
+        ({"sequence": {"present": "yes please"}}, ("sequence", "present"), "true (the event has it) or false"),
         ({"any": []}, ("any",), "must have conditions below it"),
         ({"any": "x"}, ("any",), "must have conditions below it"),
         ({"any": [{"jobb": "x"}]}, ("any", 0, "jobb"), 'an event has no field "jobb"'),

@@ -235,7 +235,7 @@ class TestErrors:
         assert "must be a value, or a list of values" in self.told({"to_stage": value})[0][1]
 
     def test_empty_list(self) -> None:
-        assert "has no value" in self.told({"to_stage": []})[0][1]
+        assert "is an empty list" in self.told({"to_stage": []})[0][1]
 
     @pytest.mark.parametrize("value", ["StageChange", "*Moved", 5, True, ""])
     def test_value_that_can_never_be(self, value: object) -> None:
