@@ -23,6 +23,9 @@ class Verdict(StrEnum):
     SWITCHED_OFF = "switched off"
 
 
+_COLORS = {Verdict.MATCHED: "green", Verdict.FAILED: "red", Verdict.NOT_REACHED: "dim", Verdict.SWITCHED_OFF: "dim"}
+
+
 class RouteVerdict(Model):
     """``field``, ``wanted`` and ``found`` are of the condition that failed; ``why`` says it in words."""
 
@@ -88,10 +91,8 @@ def print_explained(explained: Explained, console: Console) -> None:
     console.print(f"[bold]{escape(explained.headline)}[/]  {explained.type}")
     table = Table("", "route", "", "", box=None, padding=(0, 2), show_header=False)
     for number, route in enumerate(explained.routes, start=1):
-        color = {Verdict.MATCHED: "green", Verdict.FAILED: "red"}.get(route.verdict, "dim")
-        matched = route.verdict is Verdict.MATCHED
-        what = _effect(route) if matched else route.why or ""
-        told = escape(plain(what)) if matched or route.verdict is Verdict.FAILED else f"[dim]{escape(plain(what))}[/]"
+        color = _COLORS[route.verdict]
+        told = escape(plain(_effect(route)))
         table.add_row(str(number), escape(plain(route.name)), f"[{color}]{route.verdict}[/]", told)
     console.print(table)
     ends = [f"{sink} (by {listed(routes, 'and')})" for sink, routes in explained.sinks.items()]
@@ -102,5 +103,8 @@ def print_explained(explained: Explained, console: Console) -> None:
 
 
 def _effect(route: RouteVerdict) -> str:
+    """What it does with the event, or why nothing."""
+    if route.verdict is not Verdict.MATCHED:
+        return "" if route.verdict is Verdict.SWITCHED_OFF else str(route.why)
     to = f"sends to {listed(route.send_to, 'and')}" if route.send_to else "sends nowhere"
     return f"{to}, and stops: no route below gets its turn" if route.stop else to

@@ -61,8 +61,10 @@ def event_of(fields: Mapping[str, object], source: str = "", vendor: str = "") -
         mistakes.append(FieldMistake((), "an event needs a type; add event: StageChanged, or another one"))
     if mistakes:
         raise BadFields(mistakes)
-    subject = "candidate" if said["type"] in CANDIDATE_TYPES else "application"
-    said[subject] = {"id": "1"} | said.get(subject, {})
+    if said["type"] in CANDIDATE_TYPES:
+        said["candidate"] = {"id": "1"} | said.get("candidate", {})
+    if said["type"] not in CANDIDATE_TYPES or "application" in said:
+        said["application"] = {"id": "1"} | said.get("application", {})
     if said["type"] == EventType.STAGE_CHANGED:
         stage = said["application"].get("stage", {}) | said.get("to_stage", {})
         said["application"]["stage"] = said["to_stage"] = stage
@@ -92,17 +94,17 @@ def events_of_body(handler: Handler, source: str, stages: StageKinds, body: byte
 
 
 def _put_all(said: dict[str, Any], fields: Mapping[str, object]) -> Iterator[FieldMistake]:
-    names: dict[str, str] = {}
+    names: dict[tuple[str, ...], str] = {}
     for name, written in fields.items():
         try:
             field = field_at(name)
         except UnknownField as unknown:
             yield FieldMistake((name,), str(unknown), is_field=True)
             continue
-        if first := names.get(field.path):
+        if first := names.get(field.steps):
             yield FieldMistake((name,), f"{quoted(name)} and {quoted(first)} are the same field; say it once", True)
             continue
-        names[field.path] = name
+        names[field.steps] = name
         mistakes, values = _values(name, field, written)
         yield from mistakes
         if not mistakes:
