@@ -211,7 +211,8 @@ def _stored_event(event: str, fields: dict[bytes, bytes]) -> StoredEvent:
     receipt = fields[b"receipt"].decode().rpartition(":")[2]
     routes = json.loads(fields[b"routes"])
     indexes = fields.get(b"index", b"").decode().splitlines()
-    return StoredEvent(receipt, codec.unpack(fields[b"body"]), routes, deliveries, indexes)
+    rules = fields.get(b"rules", b"").decode()
+    return StoredEvent(receipt, codec.unpack(fields[b"body"]), routes, deliveries, indexes, rules)
 
 
 def _scores(since: float | None, until: float | None) -> tuple[str, str]:
@@ -226,13 +227,28 @@ def _everywhere(name: str) -> list[str]:
     return [key(partition, name) for partition in range(PARTITIONS)]
 
 
+_SCRIPTS = (
+    "accept",
+    "claim",
+    "renew",
+    "commit",
+    "settle",
+    "purge",
+    "put_back",
+    "put_off",
+    "replay",
+    "read",
+    "note_rules",
+)
+
+
 @cache
 def _sources() -> dict[str, str]:
     """Every script with the prelude behind its first line, which must stay the first."""
     folder = resources.files("router") / "lua"
     prelude = (folder / "prelude.lua").read_text()
     sources = {}
-    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "put_off", "replay", "read"):
+    for name in _SCRIPTS:
         flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
         sources[name] = f"{flags}\n{prelude}\n{body}"
     return sources

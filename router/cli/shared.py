@@ -11,10 +11,10 @@ import typer
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from router.config import Config, ConfigErrors, load
+from router.config import Config, ConfigErrors
 from router.connection import ServerProblem
 from router.ledger import Ledger
-from router.parts import open_ledger, url_of
+from router.parts import Origin, open_ledger, url_of
 from router.supervisor import WRONG_CONFIG
 from router.wording import did_you_mean, listed
 
@@ -51,18 +51,10 @@ wide = Console(highlight=False, soft_wrap=True, emoji=False, width=10_000)
 
 def configured(path: Path, data_dir: Path | None = None, host: str | None = None, port: int | None = None) -> Config:
     try:
-        config = load(path)
+        return Origin(path, data_dir, host, port).load()
     except ConfigErrors as errors:
         typer.echo(errors, err=True)
         raise typer.Exit(MISUSE) from None
-    listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    keep = {} if data_dir is None else {"data_dir": data_dir}
-    return config.model_copy(
-        update={
-            "server": config.server.model_copy(update=listen),
-            "redis": config.redis.model_copy(update=keep),
-        }
-    )
 
 
 @contextmanager

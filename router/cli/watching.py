@@ -27,7 +27,7 @@ from router.cli.shared import (
     print_json,
     wide,
 )
-from router.config import Config
+from router.config import Config, ConfigErrors
 from router.ledger import Ledger
 from router.ledger_keys import LISTINGS
 from router.lists import (
@@ -41,6 +41,7 @@ from router.lists import (
     scan_deliveries,
 )
 from router.overview import read_overview, read_sources
+from router.parts import Origin
 from router.schema import EventType
 from router.story import Story, print_story, read_story
 from router.tables import print_deliveries, print_events, print_overview, print_sources
@@ -59,7 +60,12 @@ FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on, and s
 @app.command()
 def status(config: ConfigOption = CONFIG, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     """Say on one screen how it goes: every source, every sink, the server, and whether anybody works."""
-    settings = configured(config, data_dir)
+    origin = Origin(config, data_dir)
+    try:
+        settings = origin.load()
+    except ConfigErrors as errors:  # what runs goes on with the one before
+        typer.echo(errors, err=True)
+        settings = origin.without_rules()
     overview = on_ledger(settings, lambda ledger: read_overview(ledger, settings))
     if as_json:
         print_json(overview.model_dump(mode="json"))
@@ -167,7 +173,7 @@ def show(
     if as_json:
         print_json(story.model_dump(mode="json"))
     else:
-        print_story(story, settings.rules, console)
+        print_story(story, settings.rules, console, rules_hash=settings.edition.hash)
 
 
 def stored_story(settings: Config, event_id: str) -> Story:
