@@ -132,7 +132,11 @@ class IsThere:
     wanted: bool
 
     def holds(self, view: View) -> bool:
-        return bool(view.texts(self.field)) is self.wanted
+        return self.takes(view.texts(self.field)) is self.wanted
+
+    def takes(self, texts: frozenset[str]) -> bool:
+        """Whether there are any."""
+        return bool(texts)
 
     def why_not(self, view: View) -> Mismatch:
         return Mismatch(self.name, "present" if self.wanted else "absent", self.field.texts(view.event))
@@ -153,7 +157,11 @@ class Compares:
     written: object
 
     def holds(self, view: View) -> bool:
-        return any(self._fits(text) for text in self.field.texts(view.event))
+        return self.takes(view.texts(self.field))
+
+    def takes(self, texts: frozenset[str]) -> bool:
+        """Whether one of the values stands so to the limit."""
+        return any(map(self._fits, texts))
 
     def why_not(self, view: View) -> Mismatch:
         word = {**NUMBERS, **DATES}[self.how]
@@ -299,7 +307,7 @@ def moment_of(value: object) -> datetime | None:
         value = datetime(value.year, value.month, value.day)
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value.upper())  # compared texts are in small letters
         except ValueError:
             return None
     if not isinstance(value, datetime):

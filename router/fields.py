@@ -64,7 +64,14 @@ class Field:
 
     def texts(self, event: Event) -> tuple[str, ...]:
         """The field's values as text: none where it is absent, several where it or one above it is a list."""
-        return tuple(_texts(event, self.steps))
+        value: object = event
+        for i, step in enumerate(self.steps):
+            if value is None:
+                return ()
+            if isinstance(value, list | dict | Person):
+                return tuple(_texts(value, self.steps[i:]))
+            value = getattr(value, step)
+        return (value,) if type(value) is str else tuple(_texts(value, ()))
 
 
 @cache

@@ -14,7 +14,7 @@ _STRICT = ("above", "after", "below", "before")
 
 def all_imply(narrow: Sequence[Test], wide: Sequence[Test]) -> bool:
     """Whether all of ``wide`` hold wherever all of ``narrow`` do."""
-    return all(any(_implies(one, other) for one in _flat(narrow)) for other in _flat(wide))
+    return all(_any_implies(_flat(narrow), other) for other in _flat(wide))
 
 
 def _flat(tests: Sequence[Test]) -> list[Test]:
@@ -22,12 +22,16 @@ def _flat(tests: Sequence[Test]) -> list[Test]:
     return [part for test in tests for part in (_flat(test.tests) if isinstance(test, AllOf) else [test])]
 
 
+def _any_implies(narrow: Sequence[Test], wide: Test) -> bool:
+    if isinstance(wide, AnyOf) and any(all_imply(narrow, [part]) for part in wide.tests):
+        return True
+    return any(_implies(one, wide) for one in narrow)
+
+
 def _implies(narrow: Test, wide: Test) -> bool:
     if isinstance(narrow, AnyOf):
         return all(all_imply([part], [wide]) for part in narrow.tests)
     match wide:
-        case AnyOf():
-            return any(all_imply([narrow], [part]) for part in wide.tests)
         case NoneOf():
             return isinstance(narrow, NoneOf) and all_imply(wide.tests, narrow.tests)
         case IsThere(wanted=True) if isinstance(narrow, (IsOneOf, Compares)):

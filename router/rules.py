@@ -31,7 +31,8 @@ from router.conditions import (
     number_of,
 )
 from router.fields import Field, Kind, UnknownField, field_at, is_field, text_of
-from router.schema import Event, EventType
+from router.matching import Matcher
+from router.schema import Event
 from router.wording import did_you_mean, listed, quoted
 
 Choices = Mapping[str, Collection[str]]
@@ -104,37 +105,23 @@ class CompiledRoute:
     enabled: bool = True
     asked: tuple[Asked, ...] = field(default=(), repr=False, compare=False)
 
-    def types(self) -> Collection[EventType]:
-        """The types of events that it can match at all."""
-        for test in self.tests:
-            if isinstance(test, IsOneOf) and test.field.path == "type":
-                return [event_type for event_type in EventType if test.takes(comparable([event_type]))]
-        return list(EventType)
-
 
 class Ruleset:
-    """All routes, sorted by the type of event that they are about."""
+    """All routes, compiled so that an event need not be held against each of them."""
 
     def __init__(self, routes: Sequence[CompiledRoute], default: CompiledRoute | None = None) -> None:
         self.routes = tuple(routes)
         self.default = default
-        used = [route for route in routes if route.enabled]
-        about = {route.name: frozenset(route.types()) for route in used}
-        self._by_type = {
-            event_type: tuple(route for route in used if event_type in about[route.name]) for event_type in EventType
-        }
+        self._used = tuple(route for route in routes if route.enabled)
+        self._matcher = Matcher([route.tests for route in self._used])
 
     def match(self, event: Event) -> list[CompiledRoute]:
         """The routes that send this event somewhere, in their order."""
-        view, matched = View(event), []
-        for route in self._by_type[event.type]:
-            for test in route.tests:
-                if not test.holds(view):
-                    break
-            else:
-                matched.append(route)
-                if route.stop:
-                    break
+        matched = []
+        for position in self._matcher.matching(View(event)):
+            matched.append(route := self._used[position])
+            if route.stop:
+                break
         return matched or ([self.default] if self.default else [])
 
     def explain(self, event: Event) -> Iterator[tuple[CompiledRoute, Mismatch | str | None]]:

@@ -160,18 +160,6 @@ def test_a_route_that_stops_and_sends_nowhere_counts_as_a_match() -> None:
     assert names(Ruleset([secret, route("all", {})], CompiledRoute("default", (SendTo("inbox"),)))) == ["confidential"]
 
 
-def test_a_route_is_looked_at_for_the_types_it_is_about_only() -> None:
-    assert route("r", {"event": "StageChanged"}).types() == [EventType.STAGE_CHANGED]
-    assert route("r", {"event": ["Application*", "OfferChanged"]}).types() == [
-        EventType.APPLICATION_CREATED,
-        EventType.APPLICATION_UPDATED,
-        EventType.APPLICATION_DELETED,
-        EventType.OFFER_CHANGED,
-    ]
-    assert set(route("r", {"event": {"not": "StageChanged"}}).types()) == set(EventType)
-    assert set(route("r", {"any": [{"event": "StageChanged"}]}).types()) == set(EventType)
-
-
 # --- stages --------------------------------------------------------------------------------------------------------
 
 
