@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
 from router.schema import StageKind
 from router.secret import Secret
-from router.units import OneOrSeveral
+from router.units import OneOrSeveral, Timezone
 
 PENDING = "pending"
 """What stands for a secret that `connect` is still to fetch."""
@@ -25,19 +25,7 @@ class SourceSettings(BaseModel):
     stages: Mapping[StageKind, OneOrSeveral[str]] = Field(
         {}, description="which stages are of which kind: names or ids, * stands for anything"
     )
-    timezone: str | None = Field(None, description="where the vendor writes local times, as in Europe/Berlin")
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_known(cls, name: str | None) -> str | None:
-        if name is not None:
-            try:
-                ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise PydanticCustomError(
-                    "timezone", "there is no such time zone; write one like Europe/Berlin"
-                ) from None
-        return name
+    timezone: Timezone | None = Field(None, description="where the vendor writes local times, as in Europe/Berlin")
 
     @property
     def zone(self) -> ZoneInfo | None:

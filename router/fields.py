@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum
 from functools import cache
@@ -11,7 +11,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import AwareDatetime, BaseModel, JsonValue
 
 from router.schema import Event, Person
-from router.wording import listed, nearest, quoted
+from router.wording import did_you_mean, listed, nearest, quoted
 
 _ALIASES = {
     "event": "type",
@@ -27,6 +27,10 @@ _ALIASES = {
     "tag": "candidate.tags",
 }
 """Everyday words for fields."""
+
+
+NAMES = ("name", "title")
+"""What stands for something that has several fields, where it is shown."""
 
 
 class Kind(Enum):
@@ -73,6 +77,10 @@ class Field:
             value = getattr(value, step)
         return (value,) if type(value) is str else tuple(_texts(value, ()))
 
+    def names(self, event: Event) -> tuple[str, ...]:
+        """As `texts`, to be read: of a person the name, and the e-mail address only where there is none."""
+        return tuple(_texts(event, self.steps, only_names=True))
+
 
 @cache
 def field_at(path: str) -> Field:
@@ -99,6 +107,95 @@ def field_at(path: str) -> Field:
             raise UnknownField(f"{quoted(path)} holds several fields; name one with a dot: {inner}")
         return Field(canonical, Kind.TEXT, (*steps, "name"))
     return Field(canonical, _kind(annotation), steps, _choices(annotation))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What stands at a path, for who goes down step by step: the type of one value, and whether there are several.
+
+    ``steps`` are attribute names.
+    """
+
+    path: str
+    annotation: object
+    several: bool = False
+    steps: tuple[str, ...] = ()
+
+    @classmethod
+    def root(cls, name: str) -> "Shape":
+        """
+        Raises:
+            UnknownField: no event has this.
+        """
+        if name in _members(Event):
+            return cls("", Event).member(name)
+        if name not in _ALIASES:
+            raise UnknownField(_unknown(name))
+        return cls.at(_ALIASES[name])
+
+    @classmethod
+    def at(cls, path: str) -> "Shape":
+        """What a path leads to; of an event's own fields the whole, as in ``job``, though conditions mean its title.
+
+        Raises:
+            UnknownField: no event has this.
+        """
+        first, *rest = path.split(".")
+        shape = cls.root(first)
+        for i, name in enumerate(rest):
+            if shape.is_map:
+                return shape.member(".".join(rest[i:]))
+            shape = shape.member(name)
+        return shape
+
+    @property
+    def is_map(self) -> bool:
+        """Of custom fields."""
+        return self.annotation is dict
+
+    @property
+    def is_free(self) -> bool:
+        """A custom field, or something inside of one: it can be anything."""
+        return self.annotation is JsonValue
+
+    @property
+    def item(self) -> "Shape":
+        return replace(self, several=False)
+
+    @property
+    def shown(self) -> "Shape":
+        """What is shown of it as text: of a person or a stage the name, of a job its title.
+
+        Raises:
+            UnknownField: it holds several fields, of which none stands for it.
+        """
+        members = _members(self.annotation)
+        if name := next((name for name in NAMES if name in members), None):
+            return self.member(name)
+        if members or self.is_map:
+            inner = f"{self.path}.team" if self.is_map else listed(f"{self.path}.{name}" for name in members)
+            raise UnknownField(f"{quoted(self.path)} holds several fields; name one with a dot: {inner}")
+        return self
+
+    def member(self, name: str) -> "Shape":
+        """
+        Raises:
+            UnknownField: there is nothing of this name in it.
+        """
+        path = f"{self.path}.{name}" if self.path else name
+        if self.is_map or self.is_free:
+            return Shape(path, JsonValue, steps=(*self.steps, name))
+        members = _members(self.annotation)
+        if name in members:
+            attribute, annotation = members[name]
+            model = self.annotation.model_fields[attribute]  # type: ignore[attr-defined]
+            return Shape(path, annotation, self.several or _is_list(model.annotation), (*self.steps, attribute))
+        if not members:
+            raise UnknownField(f"{quoted(self.path)} is a single value, so there is no {quoted(path)}")
+        if not self.path:
+            raise UnknownField(_unknown(name))
+        hint = did_you_mean(name, members) or f"; it has {listed(members, 'and')}"
+        raise UnknownField(f"{quoted(self.path)} has no {quoted(name)}{hint}")
 
 
 def is_field(path: str) -> bool:
@@ -153,6 +250,10 @@ def _single(annotation: object) -> object:
     return annotation
 
 
+def _is_list(annotation: object) -> bool:
+    return get_origin(annotation) is list or any(get_origin(part) is list for part in get_args(annotation))
+
+
 def _kind(annotation: object) -> Kind:
     if annotation is JsonValue:
         return Kind.FREE
@@ -179,16 +280,17 @@ def _unknown(path: str) -> str:
     return f"an event has no field {quoted(path)}; {hint}"
 
 
-def _texts(value: object, steps: tuple[str, ...]) -> Iterator[str]:
+def _texts(value: object, steps: tuple[str, ...], *, only_names: bool = False) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
-            yield from _texts(item, steps)
+            yield from _texts(item, steps, only_names=only_names)
     elif isinstance(value, dict):
         yield from _texts_of_custom(value, steps)
     elif steps == ("name",) and isinstance(value, Person):
-        yield from (text for text in (value.name, value.email) if text)
+        known = [text for text in (value.name, value.email) if text]
+        yield from known[:1] if only_names else known
     elif steps and isinstance(value, BaseModel):
-        yield from _texts(getattr(value, steps[0]), steps[1:])
+        yield from _texts(getattr(value, steps[0]), steps[1:], only_names=only_names)
     elif not steps and value is not None:
         yield text_of(value)
 

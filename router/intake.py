@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from handlers.stages import StageKinds
 from router import codec
+from router.destinations import Destination, plan
 from router.enriching import Enricher, Later
 from router.identity import about_key, delivery_id
 from router.lanes import Lease
@@ -25,7 +26,6 @@ from router.records import (
 )
 from router.rules import Ruleset
 from router.schema import Event
-from sinks.base import Sink
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +46,14 @@ class Intake:
         ledger: Ledger,
         rules: Ruleset,
         stages: StageKinds,
-        sinks: Mapping[str, Sink],
+        destinations: Mapping[str, Destination],
         on_deliveries: Callable[[str, int], None],
         enrichers: Mapping[str, Enricher] | None = None,
     ) -> None:
         self._ledger = ledger
         self._rules = rules
         self._stages = stages
-        self._sinks = sinks
+        self._destinations = destinations
         self._on_deliveries = on_deliveries
         self._enrichers = enrichers or {}
 
@@ -72,7 +72,9 @@ class Intake:
         for fact in facts:
             fact = fact.model_copy(update={"fact": self._stages.complete(fact.fact)})
             state, news = project(state, fact)
-            events += [route_event(event, self._rules, self._sinks, job.claim.subject, waiting) for event in news]
+            events += [
+                route_event(event, self._rules, self._destinations, job.claim.subject, waiting) for event in news
+            ]
         return Routed(job.claim, waiting.receipt, waiting.source, state, events)
 
     async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
@@ -111,27 +113,24 @@ class Intake:
 
 
 def route_event(
-    event: Event, rules: Ruleset, sinks: Mapping[str, Sink], subject: str, waiting: WaitingFact
+    event: Event, rules: Ruleset, destinations: Mapping[str, Destination], subject: str, waiting: WaitingFact
 ) -> NewEvent:
-    """The event as it will be stored, with one delivery per sink however many routes lead there."""
+    """The event as it will be stored, with its deliveries."""
     matched = rules.match(event)
-    routes_to: dict[str, list[str]] = {}
-    for route in matched:
-        for to in route.send_to:
-            routes_to.setdefault(to.sink, []).append(route.name)
     send = waiting.send_test or not waiting.test
     deliveries = [
         NewDelivery(
-            id=delivery_id(event.id, sink, sinks[sink].target(event)),
+            id=delivery_id(event.id, planned.sink, planned.target),
             record=DeliveryRecord(
-                sink=sink,
-                routes=tuple(names),
+                sink=planned.sink,
+                routes=planned.routes,
+                overrides=planned.overrides,
                 state=DeliveryState.PENDING if send else DeliveryState.SKIPPED,
                 reason=None if send else "a test event, not meant for real sinks",
             ),
             subject=subject if send else None,
         )
-        for sink, names in routes_to.items()
+        for planned in plan(event, matched, destinations)
     ]
     body = event.model_dump_json().encode()
     return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))

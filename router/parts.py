@@ -10,13 +10,17 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 import handlers
+import sinks
 from handlers.base import Handler
 from handlers.settings import ConnectSettings
+from router.client import Client
 from router.config import Config
 from router.connection import client, is_outage
+from router.destinations import Destination
 from router.embedded import socket_of
 from router.ledger import Ledger
 from router.records import KeptHook
+from sinks.base import SinkSettings
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,16 @@ def knowing(source: Source, secrets: Sequence[str]) -> Source:
 def kept_secrets(hooks: Iterable[KeptHook]) -> tuple[str, ...]:
     """The secrets that a vendor made for its registrations."""
     return tuple(kept.hook.secret for kept in hooks if kept.hook.secret)
+
+
+def destinations_of(config: Config, client: Client) -> dict[str, Destination]:
+    """Every configured sink, ready to be opened."""
+    return {name: destination_of(name, settings, client) for name, settings in config.sinks.items()}
+
+
+def destination_of(name: str, settings: SinkSettings, client: Client) -> Destination:
+    """One sink, ready to be opened."""
+    return Destination(name, sinks.by_type()[settings.type](settings, client), settings, client)
 
 
 def webhook_url(config: Config, source: str) -> str | None:

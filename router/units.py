@@ -1,9 +1,11 @@
 """Values as people write them in the configuration: ``15s``, ``3d``, ``1MiB``, one thing where several may stand."""
 
 import re
+from datetime import UTC, tzinfo
 from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -55,6 +57,23 @@ Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=_wri
 
 Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=_written(_BYTES))]
 """A size; written ``1MiB`` in YAML, an int of bytes in code."""
+
+
+def _known_zone(name: str) -> str:
+    try:
+        zone_of(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PydanticCustomError("timezone", "there is no such time zone; write one like Europe/Berlin") from None
+    return name
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of a checked name. UTC is there also where the system has no zones."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+Timezone = Annotated[str, AfterValidator(_known_zone)]
+"""A time zone as in ``Europe/Berlin``."""
 
 
 def _several(value: object) -> object:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,10 +23,12 @@ from router.config.faults import Fault, Path
 from router.config.folder import document_of, folder_of
 from router.config.located_yaml import Document
 from router.config.plain_words import missing_key, plain_faults, unknown_key
+from router.config.recipients import in_overrides
 from router.config.references import as_written, resolve
 from router.config.settings import (
     TOP_LEVEL,
     Case,
+    Company,
     Config,
     DefaultSettings,
     Redis,
@@ -114,6 +117,7 @@ class _Check:
             sentence = "the file must begin with a key in the first column, such as sources:"
             self.faults.append(Fault(sentence, document.values[()], ()))
         self._root: dict[str, Any] = root if isinstance(root, dict) else {}
+        self._sinks: dict[str, SinkSettings] = {}
         self.routes: list[tuple[Path, CompiledRoute]] = []
 
     def config(self) -> Config | None:
@@ -124,16 +128,20 @@ class _Check:
         by_vendor = {vendor: handler.Settings for vendor, handler in handlers.by_vendor().items()}
         by_type = {sink_type: sink.Settings for sink_type, sink in sinks.by_type().items()}
         named_sources = self._named("source", SourceSettings, "vendor", by_vendor)
-        named_sinks = self._named("sink", SinkSettings, "type", by_type)
+        of_all = {key: value for key, value in self._root.items() if key in Company.model_fields}
+        company = self._settings(Company, (), "the top level", of_all)
+        zone = {"timezone": company.timezone} if company else {}
+        self._sinks = self._named("sink", SinkSettings, "type", by_type, zone)
         stages, rules = self._stages(), self._rules()
         tests = tuple(self.tests(self._known()))
-        if self.faults or server is None or redis is None or retention is None:
+        if self.faults or server is None or redis is None or company is None or retention is None:
             return None
         return Config(
             server=server,
             redis=redis.model_copy(update={"data_dir": (self._folder / redis.data_dir).absolute()}),
+            timezone=company.timezone,
             sources=named_sources,
-            sinks=named_sinks,
+            sinks=self._sinks,
             stages=stages,
             rules=rules,
             retention=retention,
@@ -175,21 +183,30 @@ class _Check:
                 self._fault((), missing_key(key, "the top level", meaning), missing=key)
 
     def _named(
-        self, word: str, base: type[_Model], chooser: str, known: Mapping[str, type[_Model]]
+        self,
+        word: str,
+        base: type[_Model],
+        chooser: str,
+        known: Mapping[str, type[_Model]],
+        unless_written: Mapping[str, Any] = MappingProxyType({}),
     ) -> dict[str, _Model]:
         """The sources, or the sinks: names with settings of the class that ``chooser`` chooses."""
         section = f"{word}s"
         found = {}
         entries = self._root.get(section, {})
         if not isinstance(entries, dict):
-            self._fault((section,), f'"{section}" must be {word}s by their names, without dashes; write my-{word}: below it, indented')
+            self._fault(
+                (section,),
+                f'"{section}" must be {word}s by their names, without dashes; write my-{word}: below it, indented',
+            )
             return {}
         for name, value in entries.items():
             path = (section, name)
             if not _NAME.fullmatch(name):
                 self.faults.append(Fault(_bad_name(word, name), self._document.keys[path], (*path, "")))
             model = self._chosen(path, word, value, chooser, known)
-            if model and (settings := self._settings(model, path, f"the {word} {quoted(name)}", value)):
+            place = f"the {word} {quoted(name)}"
+            if model and (settings := self._settings(model, path, place, {**unless_written, **value})):
                 found[name] = settings
         return found
 
@@ -287,6 +304,8 @@ class _Check:
         for i, to in enumerate(targets):
             if known and to.sink not in known:
                 self._fault((*path, i, to.sink), unknown_sink(to.sink, known), at_key=bool(to.overrides))
+            elif to.overrides and (settings := self._sinks.get(to.sink)):
+                self.faults += in_overrides(self._document, to, settings, (*path, i, to.sink))
 
     def _names(self, section: str) -> tuple[str, ...]:
         entries = self._root.get(section)

@@ -24,7 +24,7 @@ from handlers.stages import StageKinds
 from router.rules import Ruleset, SendTo
 from router.schema import StageKind
 from router.secret import Reference
-from router.units import Bytes, OneOrSeveral, Seconds
+from router.units import Bytes, OneOrSeveral, Seconds, Timezone
 from sinks.base import SinkSettings
 
 
@@ -73,6 +73,12 @@ class Redis(_Settings):
     )
     data_dir: Path = Field(Path("data"), description="Where the router's own server keeps its data, beside this file.")
     max_memory: Bytes = Field(10**9, ge=16 * 1024**2, description="The embedded server takes no more.")
+
+
+class Company(_Settings):
+    """What holds for the whole file."""
+
+    timezone: Timezone = Field("UTC", description="Where the company is: dates and times in messages are those there.")
 
 
 class Retention(_Settings):
@@ -149,12 +155,13 @@ class Case:
     line: int
 
 
-TOP_LEVEL = ("server", "redis", "sources", "stages", "sinks", "routes", "default", "tests", "retention")
+TOP_LEVEL = ("server", "redis", "timezone", "sources", "stages", "sinks", "routes", "default", "tests", "retention")
 
 
 class Config(_Settings):
     server: Server
     redis: Redis
+    timezone: str
     sources: Mapping[str, SerializeAsAny[SourceSettings]]
     stages: InstanceOf[StageKinds] = Field(exclude=True)
     sinks: Mapping[str, SerializeAsAny[SinkSettings]]

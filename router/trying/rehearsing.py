@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from router.destinations import Planned
 from router.headline import headline, plain
 from router.ledger import Ledger
 from router.ledger_keys import events_index
 from router.schema import Event, EventType, Model
 from router.trying.explaining import explain
-from router.trying.outlook import Outlook, Planned
+from router.trying.outlook import Outlook
 from router.wording import listed
 
 BATCH = 500

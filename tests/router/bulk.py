@@ -12,7 +12,7 @@ from router.records import Attempt, DeliveryRecord, DeliveryState, NewReceipt, R
 from router.rules import Ruleset, compile_route
 from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Person, Stage
 from sinks.base import Result
-from tests.factories import PARTITION, SOURCE, RecordingSink, receipt_of
+from tests.factories import PARTITION, SOURCE, RecordingSink, destination, receipt_of
 
 SINK = "my-service"
 TYPES = (EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.STAGE_CHANGED, EventType.OFFER_CHANGED)
@@ -66,7 +66,7 @@ async def fill(ledger: Ledger, count: int, bulk: Bulk = Bulk(), *, first: int = 
 
 async def _fill(ledger: Ledger, receipts: Sequence[NewReceipt], rules: Ruleset, bulk: Bulk) -> None:
     assert all(answer is True for answer in await ledger.accept(PARTITION, receipts))
-    sinks = dict.fromkeys(bulk.sinks, RecordingSink())
+    sinks = {name: destination(RecordingSink(), name=name) for name in bulk.sinks}
     left = len(receipts)
     while left:
         _, claims = await ledger.claim(INTAKE, PARTITION, BATCH)

@@ -12,12 +12,12 @@ from router.ledger import Ledger, sink_lane
 from router.records import DeliveryState, NewReceipt, PutOff, Routed, StoredEvent
 from router.rules import CompiledRoute, Ruleset, compile_route
 from router.schema import Event, EventType, Outcome, StageKind
-from tests.factories import PARTITION, SOURCE, RecordingSink, make_fact, make_stage, receipt_of, until
+from tests.factories import PARTITION, SOURCE, RecordingSink, destination, make_fact, make_stage, receipt_of, until
 
 EVERYTHING = compile_route("everything", {}, ["slack", "hris"])
 MOVES = compile_route("moves", {"type": "StageChanged"}, ["slack"])
 HIRES = compile_route("hires", {"application.outcome": "HIRED"}, ["hris", "nowhere else"])
-SINKS = {name: RecordingSink() for name in ("slack", "hris", "nowhere else")}
+SINKS = {name: destination(RecordingSink(), name=name) for name in ("slack", "hris", "nowhere else")}
 MOVED = make_fact(EventType.STAGE_CHANGED, to=make_stage("Phone"))
 
 
