@@ -51,11 +51,23 @@ class Intake:
         enrichers: Mapping[str, Enricher] | None = None,
     ) -> None:
         self._ledger = ledger
+        self._on_deliveries = on_deliveries
+        self.use(rules, stages, destinations, enrichers)
+
+    def use(
+        self,
+        rules: Ruleset,
+        stages: StageKinds,
+        destinations: Mapping[str, Destination],
+        enrichers: Mapping[str, Enricher] | None = None,
+        rules_hash: str = "",
+    ) -> None:
+        """Go by these from now on, with every fact that is not routed yet."""
         self._rules = rules
         self._stages = stages
         self._destinations = destinations
-        self._on_deliveries = on_deliveries
         self._enrichers = enrichers or {}
+        self._rules_hash = rules_hash
 
     async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
         states = await self._ledger.load_states(partition, [claim.subject for claim in claims])
@@ -75,7 +87,7 @@ class Intake:
             events += [
                 route_event(event, self._rules, self._destinations, job.claim.subject, waiting) for event in news
             ]
-        return Routed(job.claim, waiting.receipt, waiting.source, state, events)
+        return Routed(job.claim, waiting.receipt, waiting.source, state, events, self._rules_hash)
 
     async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
         """The fact as it is, or with what its vendor's API adds, which may make several of it."""

@@ -14,7 +14,8 @@ import sinks
 from handlers.base import Handler
 from handlers.settings import ConnectSettings
 from router.client import Client
-from router.config import Config
+from router.config import Config, load
+from router.config.partly import without_rules
 from router.connection import client, is_outage
 from router.destinations import Destination
 from router.embedded import socket_of
@@ -25,6 +26,33 @@ from sinks.base import SinkSettings
 log = logging.getLogger(__name__)
 
 _SERVER_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a process has its configuration from: a file or a folder, and what its command line says otherwise."""
+
+    path: Path
+    data_dir: Path | None = None
+    host: str | None = None
+    port: int | None = None
+
+    def load(self) -> Config:
+        """
+        Raises:
+            ConfigErrors: all that is wrong with it.
+        """
+        return self._as_told(load(self.path))
+
+    def without_rules(self) -> Config:
+        """Only where the ledger is, of a configuration that is wrong."""
+        return self._as_told(without_rules(self.path))
+
+    def _as_told(self, config: Config) -> Config:
+        listen = {name: value for name, value in (("host", self.host), ("port", self.port)) if value is not None}
+        keep = {} if self.data_dir is None else {"data_dir": self.data_dir}
+        server, redis = config.server.model_copy(update=listen), config.redis.model_copy(update=keep)
+        return config.model_copy(update={"server": server, "redis": redis})
 
 
 @dataclass(frozen=True, slots=True)

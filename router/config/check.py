@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,8 +27,8 @@ from router.config.recipients import in_overrides
 from router.config.references import as_written, resolve
 from router.config.settings import (
     TOP_LEVEL,
-    Case,
     Company,
+    Case,
     Config,
     DefaultSettings,
     Redis,
@@ -38,6 +38,7 @@ from router.config.settings import (
     StagesSettings,
     TestSettings,
 )
+from router.edition import edition_of
 from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
@@ -145,6 +146,7 @@ class _Check:
             stages=stages,
             rules=rules,
             retention=retention,
+            edition=edition_of(cast("dict[str, Any]", self._document.root)),
             tests=tests,
         )
 

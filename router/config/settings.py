@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from handlers.settings import SourceSettings
 from handlers.stages import StageKinds
+from router.edition import Edition
 from router.rules import Ruleset, SendTo
 from router.schema import StageKind
 from router.secret import Reference
@@ -167,4 +168,5 @@ class Config(_Settings):
     sinks: Mapping[str, SerializeAsAny[SinkSettings]]
     rules: InstanceOf[Ruleset] = Field(exclude=True)
     retention: Retention
+    edition: InstanceOf[Edition] = Field(exclude=True)
     tests: tuple[InstanceOf[Case], ...] = Field((), exclude=True)
