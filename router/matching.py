@@ -5,9 +5,10 @@ that ways ask of one field: a text in that field lets some pass and refuses othe
 and remembered. What is left after all columns is asked for the few conditions that no column has, such as expressions.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from router.conditions import AllOf, AnyOf, Compares, IsOneOf, IsThere, NoneOf, Test, View
+from router.conditions import AllOf, AnyOf, Compares, IsOneOf, IsThere, NoneOf, Pattern, Test, View
 from router.fields import Field
 
 _REMEMBERED = 4096
@@ -19,6 +20,42 @@ _MOST_WAYS = 16
 _OfField = IsOneOf | Compares | IsThere
 
 
+class _Asked:
+    """Tests of one field, each with the ways that it is part of. The same value or pattern is looked at once."""
+
+    def __init__(self) -> None:
+        self._exact: defaultdict[str, int] = defaultdict(int)
+        self._parts: defaultdict[str, int] = defaultdict(int)  # patterns that are *part*, as most are
+        self._patterns: defaultdict[Pattern, int] = defaultdict(int)
+        self._others: list[tuple[int, _OfField]] = []
+
+    def add(self, way: int, test: _OfField) -> None:
+        if not isinstance(test, IsOneOf):
+            self._others.append((way, test))
+            return
+        for text in test.exact:
+            self._exact[text] |= way
+        for pattern in test.patterns:
+            if len(pattern.middle) == 1 and not (pattern.first or pattern.last):
+                self._parts[pattern.middle[0]] |= way
+            else:
+                self._patterns[pattern] |= way
+
+    def takers(self, text: str) -> int:
+        """The ways with a test that takes this text."""
+        ways = self._exact.get(text, 0)
+        for part, of_part in self._parts.items():
+            if part in text:
+                ways |= of_part
+        for pattern, of_pattern in self._patterns.items():
+            if pattern.fits(text):
+                ways |= of_pattern
+        for way, test in self._others:
+            if test.takes(frozenset((text,))):
+                ways |= way
+        return ways
+
+
 class Column:
     """What all ways ask of one field."""
 
@@ -26,14 +63,13 @@ class Column:
         self.field = field
         self.asking = 0
         self._wanting = 0
-        self._wanted: list[tuple[int, _OfField]] = []
-        self._unwanted: list[tuple[int, _OfField]] = []
+        self._wanted, self._unwanted = _Asked(), _Asked()
         self._known: dict[str, tuple[int, int]] = {}
 
     def add(self, way: int, test: _OfField, *, wanted: bool) -> None:
         self.asking |= way
         self._wanting |= way if wanted else 0
-        (self._wanted if wanted else self._unwanted).append((way, test))
+        (self._wanted if wanted else self._unwanted).add(way, test)
 
     def refused(self, texts: frozenset[str]) -> int:
         """The ways that are none for an event with these texts."""
@@ -49,11 +85,8 @@ class Column:
     def _look_up(self, text: str) -> tuple[int, int]:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        texts = frozenset((text,))
-        passed = sum(way for way, test in self._wanted if test.takes(texts))
-        refused = sum(way for way, test in self._unwanted if test.takes(texts))
-        self._known[text] = passed, refused
-        return passed, refused
+        known = self._known[text] = self._wanted.takers(text), self._unwanted.takers(text)
+        return known
 
 
 class Matcher:
