@@ -1,6 +1,7 @@
 """Commands that try rules before they count: test, explain, rehearse."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,8 +208,12 @@ def rehearse(
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar beside what is printed, where somebody looks."""
+    """A progress bar beside what is printed, where somebody looks. What is only rehearsed is no matter for the log."""
     screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("rehearsing", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    logging.disable(logging.WARNING)
+    try:
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+            task = bar.add_task("rehearsing", total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    finally:
+        logging.disable(logging.NOTSET)

@@ -60,7 +60,8 @@ class CaseCheck:
             self._given(test, path)
             self._expected(test, path)
             payload = self.folder / test.payload if test.payload else None
-            yield Case(test.model_copy(update={"payload": payload}), self.document.place(line)[1] + 1)
+            file, number = self.document.place(line)
+            yield Case(test.model_copy(update={"payload": payload}), number + 1, file)
 
     def _given(self, test: TestSettings, path: Path) -> None:
         given = [key for key in _GIVEN if getattr(test, key) is not None]

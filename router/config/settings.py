@@ -150,10 +150,11 @@ class TestSettings(_Settings):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test, and the line of the file in which it stands, from 1."""
+    """A test, and where it stands: the line from 1, and the file, where there are several."""
 
     settings: TestSettings
     line: int
+    file: str | None = None
 
 
 TOP_LEVEL = ("server", "redis", "timezone", "sources", "stages", "sinks", "routes", "default", "tests", "retention")

@@ -37,6 +37,7 @@ class CaseResult(Model):
 
     name: str
     line: int
+    file: str | None
     expected: Sequence[str]
     got: Sequence[str] = ()
     missing: Reasons = _NONE
@@ -60,7 +61,7 @@ def wanted_events(cases: Sequence[Case]) -> list[str]:
 
 def run_case(case: Case, outlook: Outlook, stored: Stored) -> CaseResult:
     test = case.settings
-    result = CaseResult(name=test.name, line=case.line, expected=list(dict.fromkeys(test.send_to)))
+    result = CaseResult(name=test.name, line=case.line, file=case.file, expected=list(dict.fromkeys(test.send_to)))
     try:
         events = _events(test, outlook, stored)
     except NoEvents as none:
@@ -161,7 +162,7 @@ def print_results(results: Sequence[CaseResult], file: str, console: Console) ->
     """The failures, and how many there are."""
     failed = [result for result in results if not result.passed]
     for result in failed:
-        console.print(f"[bold red]FAILED[/] {escape(file)}:{result.line}: {escape(plain(result.name))}")
+        console.print(f"[bold red]FAILED[/] {escape(result.file or file)}:{result.line}: {escape(plain(result.name))}")
         for line in _lines(result):
             console.print(f"  {escape(plain(line))}")
         console.print()

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from router.config import Config, load
 
-ENVIRONMENT = {"GREENHOUSE_SECRET": "s3cr3t", "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x"}
+ENVIRONMENT = {
+    "GREENHOUSE_SECRET": "s3cr3t",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "SLACK_TOKEN": "xoxb-1-2-abc",
+}
 HEAD = """
 redis: {{{server}}}
 sources:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
@@ -147,6 +148,17 @@ def test_a_file_of_tests_stands_for_those_beside_the_rules(nothing_runs: Command
     assert nothing_runs.run("test", "--tests", "missing.yaml").exit_code == 2
 
 
+def test_in_a_folder_of_files_a_failure_names_its_file(nothing_runs: Commands) -> None:
+    folder = Path("rules")
+    folder.mkdir()
+    (folder / "a.yaml").write_text(text_of())
+    (folder / "b.yaml").write_text(TESTS)
+    (folder / "c.yaml").write_text(FAILING.replace("moves", "no moves"))
+    told = nothing_runs.told("test", "--config", "rules", code=1)
+    assert told.startswith(f"FAILED {folder / 'c.yaml'}:3: no moves\n")
+    assert told.endswith("1 of 2 tests passed\n")
+
+
 def test_only_tests_of_stored_events_need_the_router(nothing_runs: Commands) -> None:
     nothing_runs.write(f"{ROUTES}{TESTS}  - name: stored\n    event: {UNKNOWN}\n    send_to: []\n")
     told = nothing_runs.told("test", code=1)
@@ -265,6 +277,19 @@ def test_a_changed_file_is_rehearsed(commands: Commands, url: str) -> None:
     assert (mine["more"], mine["fewer"], mine["different"], mine["same"]) == (10, 10, 0, 20)
     assert len(mine["examples"]["more"]) == 3
     assert "nothing to compare" in commands.told("rehearse", "new.yaml", "--until", "1h")
+
+
+def test_what_a_rehearsed_route_cannot_set_is_no_matter_for_the_log(
+    commands: Commands, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    on_ledger(url, filled)
+    bot = {'webhook_url: "${SLACK_WEBHOOK_URL}"': 'token: "${SLACK_TOKEN}", channel: hiring'}
+    to = "send_to: [{recruiters: {channel: '{{ job.offices[0] | slug }}'}}]"
+    commands.write("routes: [{name: r, send_to: recruiters}]", changes=bot)
+    commands.write(f"routes: [{{name: r, {to}}}]", "new.yaml", bot)
+    assert "Nothing changes" in commands.told("rehearse", "new.yaml")
+    assert not caplog.records
+    assert not logging.getLogger().manager.disable
 
 
 def test_an_empty_ledger_is_said_to_be_empty(commands: Commands) -> None:
