@@ -73,7 +73,8 @@ class Reloader:
                     log.exception("the changed configuration can't be used; the one before stays")
                 await self._tell()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
         finally:
             await end(watching)
 

@@ -50,6 +50,7 @@ class SinkWork:
                     fields = {"sink": self._name, "reason": str(problem)}
                     log.error("the sink can't work; its deliveries wait", extra=fields)
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._stop.wait(), OPEN_AGAIN_SECONDS)
+                        async with asyncio.timeout(OPEN_AGAIN_SECONDS):
+                            await self._stop.wait()
         finally:
             await self._sink.close()

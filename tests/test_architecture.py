@@ -30,7 +30,8 @@ GROUND = {
 """What handlers and sinks may use of the router. It stands on nothing else of ours."""
 
 CLIENTS_OF_REDIS = {
-    f"router.{name}" for name in ("ledger", "ledger_reading", "ledger_sources", "ledger_rules", "connection", "bell", "embedded")
+    f"router.{name}"
+    for name in ("ledger", "ledger_reading", "ledger_sources", "ledger_rules", "connection", "bell", "embedded")
 }
 VENDORS = {cls.__module__ for cls in concrete_subclasses("handlers", Handler)}  # type: ignore[type-abstract]
 TARGETS = {cls.__module__ for cls in concrete_subclasses("sinks", Sink)}  # type: ignore[type-abstract]
