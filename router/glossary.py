@@ -53,6 +53,11 @@ class Entry:
         return self.name.endswith(f".{_ANY_NAME}")
 
     @property
+    def is_everyday(self) -> bool:
+        """A word for a field that has a longer name as well, or what most rules ask."""
+        return self.name != self.field.path or self.name in ("from_stage", "to_stage", "source", "candidate")
+
+    @property
     def holds(self) -> str:
         if self.field.choices:
             return listed(self.field.choices)
@@ -86,3 +91,13 @@ def _model_of(annotation: object) -> type[BaseModel] | None:
         return annotation
     inner = getattr(annotation, "__args__", ())
     return next((model for part in inner if (model := _model_of(part))), None)
+
+
+def as_markdown() -> str:
+    """The tables of docs/routing.md."""
+    rows = {True: ["| everyday word | what it is | what it holds |"], False: ["| field | what it is | what it holds |"]}
+    for table in rows.values():
+        table.append("| --- | --- | --- |")
+    for entry in entries():
+        rows[entry.is_everyday].append(f"| `{entry.name}` | {entry.meaning} | {entry.holds} |")
+    return "\n".join([*rows[True], "", *rows[False]])

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from router.cli.shared import CONFIG, MISUSE, ConfigOption, JsonOption, app, configured, console, misuse, print_json
 from router.config import Config, Seen
 from router.config import check as look_at
+from router.config.advice import newest
 from router.config.editor import config_schema
 from router.connection import ServerProblem
 from router.parts import open_ledger, url_of
@@ -66,7 +67,7 @@ def _praise(path: Path, config: Config, warnings: int, seen: Seen | None) -> str
     counts = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in parts)
     told = f"{path} is good: {counts}."
     if seen is not None and seen.events:
-        told += f"\nIts names were compared with those in the newest {seen.events} events."
+        told += f"\nIts names were compared with those of {newest(seen.events)}."
     return told
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from router.conditions import Pattern, folded
+from router.conditions import Pattern, comparable, folded
 from router.config.faults import Fault, Path
 from router.config.located_yaml import Document
 from router.fields import field_at, text_of
@@ -95,13 +95,12 @@ def never_seen(document: Document, routes: Sequence[tuple[Path, CompiledRoute]],
 
 
 def _is_among(value: object, names: Set[str]) -> bool:
-    pattern = Pattern.of(folded(text_of(value)))
-    return any(pattern.fits(folded(name)) for name in names)
+    text, known = folded(text_of(value)), comparable(names)
+    return any(map(Pattern.of(text).fits, known)) if "*" in text else text in known
 
 
 def _sentence(kind: str, asked: Asked, names: Set[str], looked_at: int) -> str:
-    several = "event" if looked_at == 1 else f"{looked_at} events"
-    sentence = f"no {kind} in the newest {several} is {quoted(asked.value)}"
+    sentence = f"no {kind} in {newest(looked_at)} is {quoted(asked.value)}"
     if kind in _NEVER_SHOWN:
         return f"{sentence}; check how it is spelt"
     meant = _nearest_name(text_of(asked.value), names)
@@ -111,6 +110,10 @@ def _sentence(kind: str, asked: Asked, names: Set[str], looked_at: int) -> str:
     more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
     known = ", ".join(map(quoted, some[:_SHOWN])) + more if more else listed(map(quoted, some), "and")
     return f"{sentence}; seen were {known}"
+
+
+def newest(looked_at: int) -> str:
+    return "the newest event" if looked_at == 1 else f"the newest {looked_at} events"
 
 
 def _nearest_name(text: str, names: Set[str]) -> str | None:

@@ -27,8 +27,8 @@ from router.config.recipients import in_overrides
 from router.config.references import as_written, resolve
 from router.config.settings import (
     TOP_LEVEL,
-    Company,
     Case,
+    Company,
     Config,
     DefaultSettings,
     Redis,
@@ -83,7 +83,7 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
     work = _Check(document, environment, folder_of(FilePath(path)))
     config = work.config()
     warnings = [*unused_default(document, work.routes)]
-    if not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
+    if not document.faults and not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
     if seen is not None:
         warnings += never_seen(document, work.routes, seen)
@@ -243,7 +243,10 @@ class _Check:
         try:
             return model.model_validate(value)
         except ValidationError as failure:
-            self.faults += plain_faults(self._document, path, place, model, failure)
+            below = any(fault.path and fault.path != path and fault.path[: len(path)] == path for fault in self.faults)
+            for fault in plain_faults(self._document, path, place, model, failure):
+                if fault.path != path or not below:  # else of the whole, because of a part that is wrong
+                    self.faults.append(fault)
             return None
 
     def _rules(self) -> Ruleset:

@@ -21,9 +21,9 @@ def in_route(document: Document, path: Path, place: str) -> Iterator[Fault]:
         yield Fault(sentence, document.spot(path), path)
         return
     for key, value in route.items():
-        sentence = _of_key(key) if key not in RouteSettings.model_fields else _of_conditions(key, value)
-        if sentence:
-            yield Fault(sentence, document.keys.get((*path, key)), (*path, key))
+        told = _of_key(key) if key not in RouteSettings.model_fields else _of_conditions(key, value)
+        if told:
+            yield Fault(told, document.keys.get((*path, key)), (*path, key))
 
 
 def _of_key(key: str) -> str | None:
@@ -48,8 +48,8 @@ def in_default(document: Document) -> Iterator[Fault]:
     if isinstance(value, str):
         sentence = f'"default" must have a line below it, indented: send_to: {value}'
         yield Fault(sentence, document.spot(("default",)), ("default",))
-    for key in _CONDITIONS if isinstance(value, dict) else ():
-        if key in value:
+    if isinstance(value, dict):
+        for key in value.keys() & set(_CONDITIONS):
             sentence = f'"default" gets what no route matched, so {quoted(key)} can\'t stand here; make it a route'
             yield Fault(sentence, document.keys["default", key], ("default", key))
 
@@ -69,9 +69,8 @@ def in_stages(document: Document, path: Path) -> Iterator[Fault]:
 
 def unknown_sink(name: str, known: Collection[str]) -> str:
     sentence = f"there is no sink {quoted(name)}"
-    several = [part.strip() for part in name.split(",")]
-    if len(several) > 1 and all(several):
-        return f"{sentence}; several sinks stand in brackets: [{', '.join(several)}]"
+    if "," in name:
+        return f"{sentence}; several sinks stand in brackets: [{name}]"
     if name.startswith("#"):
         return f"{sentence}: a channel is named with its sink, under sinks; write a sink here: {listed(known)}"
     return sentence + (did_you_mean(name, known) or f"; known: {listed(known, 'and')}")

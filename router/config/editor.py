@@ -15,6 +15,7 @@ import sinks
 from router import fields
 from router.conditions import DATES, NUMBERS
 from router.config.settings import (
+    Company,
     DefaultSettings,
     Redis,
     Retention,
@@ -25,12 +26,13 @@ from router.config.settings import (
 )
 from router.fields import Kind
 from router.glossary import entries
+from router.rules import SendTo
 from router.units import like
 
 Schema = dict[str, Any]
 
 
-class File(BaseModel):
+class File(Company):
     """The configuration of ats-router: who sends (sources), where to (sinks), and what goes where (routes)."""
 
     server: Server = Field(Server(), description="Where the router listens.")
@@ -76,6 +78,7 @@ def config_schema() -> Schema:
     for key in ("when", "unless"):
         described = {"description": route["properties"][key]["description"]}
         route["properties"][key] = described | {"allOf": [{"$ref": _REF.format(model="conditions")}]}
+    del parts[SendTo.__name__]  # what becomes of a recipient, not what is written
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "ats-router",

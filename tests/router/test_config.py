@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from router.conditions import IsOneOf
 from router.config import Config, ConfigErrors, check, load
 from sinks.http import HttpSettings
+from tests.config.test_editor import marked
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 BAD_CONFIGS = Path(__file__).parents[1] / "config" / "bad"
@@ -21,6 +22,7 @@ ENVIRONMENT = {
     "MY_SERVICE_URL": "https://example.com/hook",
     "MY_SERVICE_SECRET": SIGNING_SECRET,
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "SLACK_TOKEN": "xoxb-1-1",
     "HRIS_DATABASE_URL": "sqlite:///hris_staging.db",
     "EMPTY": "",
 }
@@ -39,7 +41,9 @@ sources:
 def loaded(tmp_path: Path, text: str | bytes, environment: Mapping[str, str] = ENVIRONMENT) -> Config:
     file = tmp_path / "config.yaml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(file, environment)
+    config = load(file, environment)
+    assert isinstance(text, bytes) or marked(text) == []
+    return config
 
 
 def told(tmp_path: Path, text: str | bytes, environment: Mapping[str, str] = ENVIRONMENT) -> str:
