@@ -80,7 +80,9 @@ class _Comparison:
     def __init__(self, before: Outlook, after: Outlook) -> None:
         self._before = before
         self._after = after
-        self.tallies = {name: _Tally() for name in (*before.config.sinks, *after.config.sinks)}
+        old, new = before.config.sinks, after.config.sinks
+        self.tallies = {name: _Tally() for name in (*old, *new)}
+        self._unchanged = {name for name, settings in old.items() if settings == new.get(name)}
 
     def add(self, event: Event) -> None:
         old, new = _by_sink(self._before.deliveries(event)), _by_sink(self._after.deliveries(event))
@@ -91,7 +93,7 @@ class _Comparison:
     def _count(self, sink: str, was: Planned | None, will: Planned | None, event: Event) -> None:
         if was is None or will is None:
             change = Change.MORE if was is None else Change.FEWER
-        elif was.target != will.target or self._before.body(was, event) != self._after.body(will, event):
+        elif was.target != will.target or not self._says_the_same(was, will, event):
             change = Change.DIFFERENT
         else:
             change = Change.SAME
@@ -101,6 +103,13 @@ class _Comparison:
         if change is not Change.SAME and len(examples) < _EXAMPLES:
             why = self._why(was, will, event)
             examples.append(Example(event=event.id, type=event.type, headline=headline(event), why=why))
+
+    def _says_the_same(self, was: Planned, will: Planned, event: Event) -> bool:
+        """What a sink makes of an event hangs on its settings and on the route's wishes: mostly both are the same, and
+        nothing needs to be rendered."""
+        if was.sink in self._unchanged and was.overrides == will.overrides:
+            return True
+        return self._before.body(was, event) == self._after.body(will, event)
 
     def _why(self, was: Planned | None, will: Planned | None, event: Event) -> str:
         if was is not None and will is not None:

@@ -206,7 +206,8 @@ def test_an_event_in_a_file_is_explained_without_a_server(nothing_runs: Commands
 
 @pytest.mark.parametrize("whose", [("--source", "greenhouse"), ("--vendor", "greenhouse")])
 def test_a_recorded_webhook_is_explained_as_its_source_reads_it(nothing_runs: Commands, whose: tuple[str, str]) -> None:
-    nothing_runs.write("stages: {HIRED: '*'}\nroutes: [{name: r, when: {source: greenhouse}, send_to: my-service}]")
+    of_source = {'secret: "${GREENHOUSE_SECRET}"': 'secret: "${GREENHOUSE_SECRET}", stages: {HIRED: "*"}'}
+    nothing_runs.write("routes: [{name: r, when: {source: greenhouse}, send_to: my-service}]", changes=of_source)
     body = str(FIXTURES / "stage_changed.json")
     assert [one["type"] for one in nothing_runs.json("explain", "--body", body, *whose)] == [
         "StageChanged",

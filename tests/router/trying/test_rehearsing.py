@@ -117,6 +117,11 @@ async def test_fewer_deliveries_say_what_became_of_their_route(
     [
         ({"example.com/hook": "example.com/other"}, "my-service", "another channel or address, by moves"),
         (
+            {"send_to: recruiters": "send_to: [{recruiters: {template: Hello}}]"},
+            "recruiters",
+            "another text, by screens",
+        ),
+        (
             {'webhook_url: "${SLACK_WEBHOOK_URL}"': 'webhook_url: "${SLACK_WEBHOOK_URL}", fields: [job]'},
             "recruiters",
             "another text, by screens",
@@ -171,6 +176,9 @@ async def test_progress_is_told_to_the_end(full: Ledger, tmp_path: Path, monkeyp
     assert told[0] == (0, 40)
     assert told[-1] == (40, 40)
     assert all(after[0] - before[0] <= 7 for before, after in pairwise(told))
+    told.clear()
+    await rehearse(full, now, now, Window(until=window.since), lambda done, total: told.append((done, total)))
+    assert told == [(0, 0)]
 
 
 async def test_what_is_purged_meanwhile_is_left_out(
