@@ -1,8 +1,8 @@
 """What a source can be told in the configuration. A handler's own settings extend one of these."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from router.client import checked_url
 from router.schema import StageKind
 from router.secret import Secret
-from router.units import OneOrSeveral
+from router.units import OneOrSeveral, Timezone
 
 
 def _checked(url: str) -> str:
@@ -32,24 +32,12 @@ class SourceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    vendor: str
-    enabled: bool = True
+    vendor: str = Field(description="which ATS it is")
+    enabled: bool = Field(True, description="false: webhooks of this account are refused")
     stages: Mapping[StageKind, OneOrSeveral[str]] = Field(
         {}, description="which stages are of which kind: names or ids, * stands for anything"
     )
-    timezone: str | None = Field(None, description="where the vendor writes local times, as in Europe/Berlin")
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_known(cls, name: str | None) -> str | None:
-        if name is not None:
-            try:
-                ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise PydanticCustomError(
-                    "timezone", "there is no such time zone; write one like Europe/Berlin"
-                ) from None
-        return name
+    timezone: Timezone | None = Field(None, description="where the vendor writes local times, as in Europe/Berlin")
 
     @property
     def zone(self) -> ZoneInfo | None:
@@ -88,11 +76,14 @@ def _none_yet(value: object) -> object:
     return value
 
 
+_OrPending = OneOrSeveral[Secret] | Literal["pending"]
+
+
 class ConnectSettings(SecretSettings):
     """For vendors where ``ats-router connect`` registers the URL. ``secret: pending`` until the vendor made the secret,
     which the ledger then keeps; only handshakes are answered before."""
 
-    secret: Annotated[OneOrSeveral[Secret], BeforeValidator(_none_yet)] = Field(
+    secret: Annotated[OneOrSeveral[Secret], BeforeValidator(_none_yet, json_schema_input_type=_OrPending)] = Field(
         description=f"what the vendor signs with, as ${{NAME_OF_AN_ENVIRONMENT_VARIABLE}}, or {PENDING}"
     )
 

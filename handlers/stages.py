@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
-from router.schema import Fact, Stage, StageKind
+from router.schema import Stage, StageKind, Told
+
+ToldT = TypeVar("ToldT", bound=Told)
 
 EVERYDAY: Mapping[StageKind, Sequence[str]] = {
     StageKind.APPLIED: ("applied", "new", "inbox", "new applicants", "*application review*", "sourced"),
@@ -27,8 +30,8 @@ class StageKinds:
         ]
         self._kind_of = lru_cache(4096)(self._look_up)
 
-    def complete(self, fact: Fact) -> Fact:
-        """The same fact, with the kinds of stages of which nobody said it."""
+    def complete(self, fact: ToldT) -> ToldT:
+        """The same fact or event, with the kinds of stages of which nobody said it."""
         if not self._patterns:
             return fact
         changes: dict[str, object] = {}

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from router.destinations import Destination
 from router.lanes import Lease
 from router.ledger import Ledger, sink_lane
 from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, Settled
-from sinks.base import Delivery, Outcome, Result, RetrySettings, Sink, SinkSettings
+from sinks.base import Delivery, Outcome, Result, RetrySettings, Sink
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,12 @@ class Job:
 class Deliveries:
     """The work of one sink's lane."""
 
-    def __init__(self, ledger: Ledger, name: str, sink: Sink, settings: SinkSettings) -> None:
-        self.lane = sink_lane(name)
+    def __init__(self, ledger: Ledger, destination: Destination) -> None:
+        self.lane = sink_lane(destination.name)
         self._ledger = ledger
-        self._name = name
-        self._sink = sink
-        self._settings = settings
+        self._name = destination.name
+        self._destination = destination
+        self._retry = destination.settings.retry
 
     async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
         ids = [claim.head.decode() for claim in claims]
@@ -60,23 +61,25 @@ class Deliveries:
         if job.claim.reclaimed:
             outcome, ms = _LOST, None
         elif lease.holds():
-            outcome = await self._sink.attempt(await self._rendered(delivery))
+            sink = self._destination.as_kept(job.record.overrides, job.record.routes)
+            outcome = await sink.attempt(await self._rendered(sink, delivery))
             ms = round((time.monotonic() - started) * 1000)
         else:
             return None
         attempt = Attempt(
             at=at, ms=ms, result=outcome.result, reason=outcome.reason, code=outcome.code, response=outcome.response
         )
-        record, wait = after_attempt(job.record, attempt, outcome.retry_after, self._settings.retry)
+        record, wait = after_attempt(job.record, attempt, outcome.retry_after, self._retry)
         self._log(delivery.id, record, attempt)
         return Settled(job.claim, delivery.id, record, wait)
 
-    async def _rendered(self, delivery: Delivery) -> Delivery:
-        """With its body, which is kept before the first attempt unless it is the event itself."""
+    async def _rendered(self, sink: Sink, stored: Delivery) -> Delivery:
+        """As the sink may get it, with its body, which is kept before the first attempt unless it is what is stored."""
+        delivery = self._destination.let_through(stored)
         if delivery.body:
             return delivery
-        body = self._sink.render(delivery)
-        if body is not delivery.event_body:
+        body = sink.render(delivery)
+        if body is not stored.event_body:
             await self._ledger.freeze(delivery.id, body)
         return replace(delivery, body=body)
 

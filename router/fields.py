@@ -2,18 +2,35 @@
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum
 from functools import cache
 from typing import Annotated, Union, get_args, get_origin
 
-from pydantic import BaseModel, JsonValue
+from pydantic import AwareDatetime, BaseModel, JsonValue
 
-from router.schema import Event
-from router.wording import listed, nearest, quoted
+from router.schema import Event, Person
+from router.wording import did_you_mean, listed, nearest, quoted
 
-_ALIASES = {"event": "type"}
+_ALIASES = {
+    "event": "type",
+    "job": "job.title",
+    "department": "job.departments",
+    "office": "job.offices",
+    "recruiter": "job.recruiters",
+    "hiring_manager": "job.hiring_managers",
+    "stage": "application.stage",
+    "stage_kind": "application.stage.kind",
+    "outcome": "application.outcome",
+    "candidate_source": "application.source",
+    "tag": "candidate.tags",
+}
+"""Everyday words for fields."""
+
+
+NAMES = ("name", "title")
+"""What stands for something that has several fields, where it is shown."""
 
 
 class Kind(Enum):
@@ -22,6 +39,7 @@ class Kind(Enum):
     TEXT = "text"
     CHOICE = "choice"
     NUMBER = "number"
+    MOMENT = "moment"
     BOOL = "bool"
     FREE = "free"
 
@@ -39,9 +57,29 @@ class Field:
     steps: tuple[str, ...]
     choices: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def is_number(self) -> bool:
+        return self.kind in (Kind.NUMBER, Kind.FREE)
+
+    @property
+    def is_moment(self) -> bool:
+        """Also dates, which the common event has as text."""
+        return self.kind in (Kind.MOMENT, Kind.FREE) or self.steps[-1].endswith(("_at", "_date"))
+
     def texts(self, event: Event) -> tuple[str, ...]:
         """The field's values as text: none where it is absent, several where it or one above it is a list."""
-        return tuple(_texts(event, self.steps))
+        value: object = event
+        for i, step in enumerate(self.steps):
+            if value is None:
+                return ()
+            if isinstance(value, list | dict | Person):
+                return tuple(_texts(value, self.steps[i:]))
+            value = getattr(value, step)
+        return (value,) if type(value) is str else tuple(_texts(value, ()))
+
+    def names(self, event: Event) -> tuple[str, ...]:
+        """As `texts`, to be read: of a person the name, and the e-mail address only where there is none."""
+        return tuple(_texts(event, self.steps, only_names=True))
 
 
 @cache
@@ -69,6 +107,103 @@ def field_at(path: str) -> Field:
             raise UnknownField(f"{quoted(path)} holds several fields; name one with a dot: {inner}")
         return Field(canonical, Kind.TEXT, (*steps, "name"))
     return Field(canonical, _kind(annotation), steps, _choices(annotation))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What stands at a path, for who goes down step by step: the type of one value, and whether there are several.
+
+    ``steps`` are attribute names.
+    """
+
+    path: str
+    annotation: object
+    several: bool = False
+    steps: tuple[str, ...] = ()
+
+    @classmethod
+    def root(cls, name: str) -> "Shape":
+        """
+        Raises:
+            UnknownField: no event has this.
+        """
+        if name in _members(Event):
+            return cls("", Event).member(name)
+        if name not in _ALIASES:
+            raise UnknownField(_unknown(name))
+        return cls.at(_ALIASES[name])
+
+    @classmethod
+    def at(cls, path: str) -> "Shape":
+        """What a path leads to; of an event's own fields the whole, as in ``job``, though conditions mean its title.
+
+        Raises:
+            UnknownField: no event has this.
+        """
+        first, *rest = path.split(".")
+        shape = cls.root(first)
+        for i, name in enumerate(rest):
+            if shape.is_map:
+                return shape.member(".".join(rest[i:]))
+            shape = shape.member(name)
+        return shape
+
+    @property
+    def is_map(self) -> bool:
+        """Of custom fields."""
+        return self.annotation is dict
+
+    @property
+    def is_free(self) -> bool:
+        """A custom field, or something inside of one: it can be anything."""
+        return self.annotation is JsonValue
+
+    @property
+    def item(self) -> "Shape":
+        return replace(self, several=False)
+
+    @property
+    def shown(self) -> "Shape":
+        """What is shown of it as text: of a person or a stage the name, of a job its title.
+
+        Raises:
+            UnknownField: it holds several fields, of which none stands for it.
+        """
+        members = _members(self.annotation)
+        if name := next((name for name in NAMES if name in members), None):
+            return self.member(name)
+        if members or self.is_map:
+            inner = f"{self.path}.team" if self.is_map else listed(f"{self.path}.{name}" for name in members)
+            raise UnknownField(f"{quoted(self.path)} holds several fields; name one with a dot: {inner}")
+        return self
+
+    def member(self, name: str) -> "Shape":
+        """
+        Raises:
+            UnknownField: there is nothing of this name in it.
+        """
+        path = f"{self.path}.{name}" if self.path else name
+        if self.is_map or self.is_free:
+            return Shape(path, JsonValue, steps=(*self.steps, name))
+        members = _members(self.annotation)
+        if name in members:
+            attribute, annotation = members[name]
+            model = self.annotation.model_fields[attribute]  # type: ignore[attr-defined]
+            return Shape(path, annotation, self.several or _is_list(model.annotation), (*self.steps, attribute))
+        if not members:
+            raise UnknownField(f"{quoted(self.path)} is a single value, so there is no {quoted(path)}")
+        if not self.path:
+            raise UnknownField(_unknown(name))
+        hint = did_you_mean(name, members) or f"; it has {listed(members, 'and')}"
+        raise UnknownField(f"{quoted(self.path)} has no {quoted(name)}{hint}")
+
+
+def is_field(path: str) -> bool:
+    try:
+        field_at(path)
+    except UnknownField:
+        return False
+    return True
 
 
 @cache
@@ -115,6 +250,10 @@ def _single(annotation: object) -> object:
     return annotation
 
 
+def _is_list(annotation: object) -> bool:
+    return get_origin(annotation) is list or any(get_origin(part) is list for part in get_args(annotation))
+
+
 def _kind(annotation: object) -> Kind:
     if annotation is JsonValue:
         return Kind.FREE
@@ -122,6 +261,8 @@ def _kind(annotation: object) -> Kind:
         return Kind.BOOL
     if annotation is int:
         return Kind.NUMBER
+    if annotation in (datetime, AwareDatetime):
+        return Kind.MOMENT
     return Kind.CHOICE if _choices(annotation) else Kind.TEXT
 
 
@@ -135,18 +276,21 @@ def _unknown(path: str) -> str:
     """What is meant is most often a field without what is before its dot: ``departments`` for ``job.departments``."""
     last = {name.rpartition(".")[2]: name for name in sorted(field_names(), key=len, reverse=True)}
     meant = last.get(path) or nearest(path, field_names()) or last.get(nearest(path, last) or "")
-    hint = f"; did you mean {quoted(meant)}?" if meant else "; names are like event, source or job.departments"
-    return f"an event has no field {quoted(path)}{hint}"
+    hint = f"did you mean {quoted(meant)}?" if meant else f"a field of your own is named like job.custom_fields.{path}"
+    return f"an event has no field {quoted(path)}; {hint}"
 
 
-def _texts(value: object, steps: tuple[str, ...]) -> Iterator[str]:
+def _texts(value: object, steps: tuple[str, ...], *, only_names: bool = False) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
-            yield from _texts(item, steps)
+            yield from _texts(item, steps, only_names=only_names)
     elif isinstance(value, dict):
         yield from _texts_of_custom(value, steps)
+    elif steps == ("name",) and isinstance(value, Person):
+        known = [text for text in (value.name, value.email) if text]
+        yield from known[:1] if only_names else known
     elif steps and isinstance(value, BaseModel):
-        yield from _texts(getattr(value, steps[0]), steps[1:])
+        yield from _texts(getattr(value, steps[0]), steps[1:], only_names=only_names)
     elif not steps and value is not None:
         yield text_of(value)
 

@@ -16,6 +16,7 @@ from handlers.base import Disposition, Drift, Handler, Normalised, Receipt
 from handlers.guide import Proof
 from handlers.polled import ReadsRows
 from handlers.settings import SecretSettings
+from handlers.stages import StageKinds
 from router.assess import assess, dedupe_of, waiting_facts
 from router.identity import receipt_id
 from router.project import project
@@ -25,6 +26,7 @@ from router.secret import Reference
 from router.wording import did_you_mean, listed
 
 _NOT_GIVEN = "no-secret-was-given"
+_NO_STAGES = StageKinds(())
 
 
 class Misuse(Exception):
@@ -72,7 +74,7 @@ def inspect_request(handler: Handler, request: Request, *, verify: bool) -> dict
     headers = [(name.lower(), value) for name, value in request.headers]
     receipt = Receipt(headers, request.body, request.now or datetime.now(UTC), request.rest)
     verify = verify and handler.guide.proof is not Proof.NONE
-    normalised = assess(handler, receipt) if verify else _read(handler, receipt)
+    normalised = assess(handler, receipt) if verify else read_body(handler, receipt)
     rejected = normalised.disposition is Disposition.REJECTED
     return {
         "vendor": handler.vendor,
@@ -80,12 +82,13 @@ def inspect_request(handler: Handler, request: Request, *, verify: bool) -> dict
         "reason": normalised.reason,
         "disposition": normalised.disposition.value,
         "vendor_event": normalised.vendor_event,
-        "events": [event.model_dump(mode="json") for event in _events(handler, receipt, normalised)],
+        "events": [event.model_dump(mode="json") for event in events_told(handler, receipt, normalised)],
         "soft_drift": list(normalised.soft_drift),
     }
 
 
-def _read(handler: Handler, receipt: Receipt) -> Normalised:
+def read_body(handler: Handler, receipt: Receipt) -> Normalised:
+    """What a body says, unverified; also one that is an answer of the vendor's API."""
     normalised = handler.read(receipt)
     if normalised.disposition is Disposition.DRIFT and isinstance(handler, ReadsRows):
         with suppress(Drift):
@@ -168,14 +171,18 @@ def moment(unix: object) -> datetime:
         raise Misuse("now is a number of unix seconds") from error
 
 
-def _events(handler: Handler, receipt: Receipt, normalised: Normalised) -> list[Event]:
-    source = handler.vendor
+def events_told(
+    handler: Handler, receipt: Receipt, normalised: Normalised, *, source: str = "", stages: StageKinds = _NO_STAGES
+) -> list[Event]:
+    """The events that a receipt becomes with an empty state. ``source`` is the vendor's name where none is given."""
+    source = source or handler.vendor
     identifier = receipt_id(source, normalised.account, dedupe_of(normalised, receipt))
     states: dict[str, ApplicationState] = {}
     events = []
     for waiting in waiting_facts(
         normalised, receipt_id=identifier, source=source, vendor=handler.vendor, receipt=receipt, mark=None
     ):
+        waiting = waiting.model_copy(update={"fact": stages.complete(waiting.fact)})
         subject = waiting.fact.subject
         states[subject], told = project(states.get(subject, ApplicationState()), waiting)
         events += told

@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from handlers.stages import StageKinds
 from router import codec
+from router.destinations import Destination, plan
 from router.enriching import Enricher, Later
 from router.identity import about_key, delivery_id
 from router.lanes import Lease
@@ -22,9 +24,8 @@ from router.records import (
     Routed,
     WaitingFact,
 )
-from router.rules import CompiledRoute, matching
+from router.rules import Ruleset
 from router.schema import Event
-from sinks.base import Sink
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +44,30 @@ class Intake:
     def __init__(
         self,
         ledger: Ledger,
-        routes: Sequence[CompiledRoute],
-        sinks: Mapping[str, Sink],
+        rules: Ruleset,
+        stages: StageKinds,
+        destinations: Mapping[str, Destination],
         on_deliveries: Callable[[str, int], None],
         enrichers: Mapping[str, Enricher] | None = None,
     ) -> None:
         self._ledger = ledger
-        self._routes = routes
-        self._sinks = sinks
         self._on_deliveries = on_deliveries
+        self.use(rules, stages, destinations, enrichers)
+
+    def use(
+        self,
+        rules: Ruleset,
+        stages: StageKinds,
+        destinations: Mapping[str, Destination],
+        enrichers: Mapping[str, Enricher] | None = None,
+        rules_hash: str = "",
+    ) -> None:
+        """Go by these from now on, with every fact that is not routed yet."""
+        self._rules = rules
+        self._stages = stages
+        self._destinations = destinations
         self._enrichers = enrichers or {}
+        self._rules_hash = rules_hash
 
     async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
         states = await self._ledger.load_states(partition, [claim.subject for claim in claims])
@@ -67,9 +82,12 @@ class Intake:
             return PutOff(job.claim, later.wait)
         state, events = job.state, []
         for fact in facts:
+            fact = fact.model_copy(update={"fact": self._stages.complete(fact.fact)})
             state, news = project(state, fact)
-            events += [route_event(event, self._routes, self._sinks, job.claim.subject, waiting) for event in news]
-        return Routed(job.claim, waiting.receipt, waiting.source, state, events)
+            events += [
+                route_event(event, self._rules, self._destinations, job.claim.subject, waiting) for event in news
+            ]
+        return Routed(job.claim, waiting.receipt, waiting.source, state, events, self._rules_hash)
 
     async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
         """The fact as it is, or with what its vendor's API adds, which may make several of it."""
@@ -107,27 +125,24 @@ class Intake:
 
 
 def route_event(
-    event: Event, routes: Sequence[CompiledRoute], sinks: Mapping[str, Sink], subject: str, waiting: WaitingFact
+    event: Event, rules: Ruleset, destinations: Mapping[str, Destination], subject: str, waiting: WaitingFact
 ) -> NewEvent:
-    """The event as it will be stored, with one delivery per sink however many routes lead there."""
-    matched = matching(routes, event)
-    routes_to: dict[str, list[str]] = {}
-    for route in matched:
-        for sink in route.send_to:
-            routes_to.setdefault(sink, []).append(route.name)
+    """The event as it will be stored, with its deliveries."""
+    matched = rules.match(event)
     send = waiting.send_test or not waiting.test
     deliveries = [
         NewDelivery(
-            id=delivery_id(event.id, sink, sinks[sink].target(event)),
+            id=delivery_id(event.id, planned.sink, planned.target),
             record=DeliveryRecord(
-                sink=sink,
-                routes=tuple(names),
+                sink=planned.sink,
+                routes=planned.routes,
+                overrides=planned.overrides,
                 state=DeliveryState.PENDING if send else DeliveryState.SKIPPED,
                 reason=None if send else "a test event, not meant for real sinks",
             ),
             subject=subject if send else None,
         )
-        for sink, names in routes_to.items()
+        for planned in plan(event, matched, destinations)
     ]
     body = event.model_dump_json().encode()
     return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))

@@ -1,15 +1,16 @@
 """The ledger: everything that touches Redis, and the truth. All keys can be read here; only arq's are not ours.
 
-This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, the form of
-keys in `ledger_keys`.
+This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, about the
+configuration in `ledger_rules`, the form of keys in `ledger_keys`.
 
 Key (after ``ats:{pNN}:``)  type    what
 receipt:ID                  hash    record, body, waiting (facts in intake), events (ids). Its being there is how
                                     duplicates are seen: purge leaves ``gone`` while the vendor may still send again
 receipts                    zset    receipt ids by time of acceptance, ms
-event:ID                    hash    body (JSON), routes, receipt, open (deliveries that are not terminal), index (the
-                                    names of the indexes it is in), and a record per delivery under d:SUFFIX, what a
-                                    sink rendered of it under b:SUFFIX; purged with its receipt
+event:ID                    hash    body (JSON), routes, rules (the hash of those that routed it), receipt, open
+                                    (deliveries that are not terminal), index (the names of the indexes it is in), and
+                                    a record per delivery under d:SUFFIX, what a sink rendered of it under b:SUFFIX;
+                                    purged with its receipt
 state:SUBJECT               string  the application state; ends a year after its last change
 lane:LANE                   zset    subjects by when to look next, ms
 heads:LANE                  hash    subject -> first item of its line
@@ -28,6 +29,9 @@ and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, a
 and ``ats:vendor_apis``     hash    SOURCE -> how its vendor's API answers, as JSON
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
 and ``ats:sinks``           set     names of all sinks that ever were a worker's
+and ``ats:config``          hash    process -> what of its changed configuration it does not use, as JSON
+and ``ats:{rules}:log``     list    "HASH JSON" of rules that were in use, the newest first
+and ``ats:{rules}:editions`` hash   HASH -> the rules, as long as they are in the log
 and ``ats:meta``            hash    schema_version, partitions
 
 LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a sink's item is a delivery id. NN is the
@@ -62,6 +66,7 @@ from router.ledger_keys import (
     sink_lane,
 )
 from router.ledger_reading import LedgerReader, receipt_record
+from router.ledger_rules import RulesLedger
 from router.ledger_sources import SourcesLedger
 from router.records import (
     ApplicationState,
@@ -95,12 +100,12 @@ BATCH = 16
 _PURGE_PUT_OFF_SECONDS = 3600.0
 
 
-class Ledger(LedgerReader, SourcesLedger):
+class Ledger(LedgerReader, SourcesLedger, RulesLedger):
     """One Redis or Valkey server, spoken to in batches."""
 
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
         super().__init__(redis)
-        self._state_life = state_life
+        self.state_life = state_life
 
     async def open(self) -> None:
         """Check that this server and this ledger can be used.
@@ -224,13 +229,13 @@ class Ledger(LedgerReader, SourcesLedger):
                 for name in (f"line:{INTAKE}:{subject}", f"state:{subject}", f"receipt:{routed.receipt}")
             ]
             state = codec.pack(routed.state.model_dump_json(exclude_defaults=True).encode())
-            args += [subject, routed.claim.token, state, round(self._state_life * 1000), routed.source]
+            args += [subject, routed.claim.token, state, round(self.state_life * 1000), routed.source]
             args.append(len(routed.events))
             for event in routed.events:
                 indexes = [events_index(routed.source, event.type), *map(about_index, event.about)]
                 keys += [key(partition, name) for name in (f"event:{event.id}", *indexes)]
-                args += [event.id, event.type, codec.pack(event.body), json.dumps(event.routes), "\n".join(indexes)]
-                args += [len(indexes), len(event.deliveries)]
+                args += [event.id, event.type, codec.pack(event.body), json.dumps(event.routes), routed.rules]
+                args += ["\n".join(indexes), len(indexes), len(event.deliveries)]
                 for delivery in event.deliveries:
                     record = delivery.record
                     keys.append(key(partition, deliveries_index(record.sink, record.state)))

@@ -73,6 +73,11 @@ class LedgerReader:
         rows = await self._each("hgetall", [(key(partition_in(event), f"event:{event}"),) for event in ids])
         return {event: _stored_event(event, row) if row else None for event, row in zip(ids, rows, strict=True)}
 
+    async def read_bodies(self, events: Sequence[str]) -> list[bytes | None]:
+        """Only the events themselves, as JSON; None where one is unknown or already purged."""
+        rows = await self._each("hget", [(key(partition_in(event), f"event:{event}"), "body") for event in events])
+        return [codec.unpack(row) if row else None for row in rows]
+
     async def being_sent(self, lane: str, subject: str, delivery: str) -> bool:
         """Whether a worker holds a lease on this very delivery."""
         partition = partition_in(delivery)
@@ -91,8 +96,7 @@ class LedgerReader:
 
         ``since`` and ``until`` are in unix seconds, both included.
         """
-        last = "+inf" if until is None else f"{until * 1000:.0f}"
-        first = "-inf" if since is None else f"{since * 1000:.0f}"
+        first, last = _scores(since, until)
         ranges = [(key(partition, name), last, first) for name in indexes for partition in range(PARTITIONS)]
         options = {"desc": True, "byscore": True, "offset": 0, "num": most, "withscores": True}
         newest: dict[bytes, float] = {}
@@ -108,8 +112,12 @@ class LedgerReader:
         scores = [score / 1000 for row in rows for _, score in row]
         return min(scores, default=None)
 
-    async def how_many(self, index: str) -> int:
-        return sum(await self._each("zcard", [(name,) for name in _everywhere(index)]))
+    async def how_many(self, index: str, *, since: float | None = None, until: float | None = None) -> int:
+        """The entries of an index; ``since`` and ``until`` as in `listed`."""
+        if since is None and until is None:
+            return sum(await self._each("zcard", [(name,) for name in _everywhere(index)]))
+        first, last = _scores(since, until)
+        return sum(await self._each("zcount", [(name, first, last) for name in _everywhere(index)]))
 
     async def read_listed(
         self, entries: Iterable[Listed], fits: Callable[[Sequence[str]], bool] = lambda _indexes: True
@@ -203,11 +211,35 @@ def _stored_event(event: str, fields: dict[bytes, bytes]) -> StoredEvent:
     receipt = fields[b"receipt"].decode().rpartition(":")[2]
     routes = json.loads(fields[b"routes"])
     indexes = fields.get(b"index", b"").decode().splitlines()
-    return StoredEvent(receipt, codec.unpack(fields[b"body"]), routes, deliveries, indexes)
+    rules = fields.get(b"rules", b"").decode()
+    return StoredEvent(receipt, codec.unpack(fields[b"body"]), routes, deliveries, indexes, rules)
+
+
+def _scores(since: float | None, until: float | None) -> tuple[str, str]:
+    """The lowest and the highest score between two times."""
+    return (
+        "-inf" if since is None else f"{since * 1000:.0f}",
+        "+inf" if until is None else f"{until * 1000:.0f}",
+    )
 
 
 def _everywhere(name: str) -> list[str]:
     return [key(partition, name) for partition in range(PARTITIONS)]
+
+
+_SCRIPTS = (
+    "accept",
+    "claim",
+    "renew",
+    "commit",
+    "settle",
+    "purge",
+    "put_back",
+    "put_off",
+    "replay",
+    "read",
+    "note_rules",
+)
 
 
 @cache
@@ -216,7 +248,7 @@ def _sources() -> dict[str, str]:
     folder = resources.files("router") / "lua"
     prelude = (folder / "prelude.lua").read_text()
     sources = {}
-    for name in ("accept", "claim", "renew", "commit", "settle", "purge", "put_back", "put_off", "replay", "read"):
+    for name in _SCRIPTS:
         flags, _, body = (folder / f"{name}.lua").read_text().partition("\n")
         sources[name] = f"{flags}\n{prelude}\n{body}"
     return sources

@@ -128,13 +128,7 @@ async def newest_events(ledger: Ledger, wanted: Filter) -> list[EventRow]:
     if about:
         entries = await ledger.listed(about[:1], _OF_ONE_SUBJECT, since=wanted.since, until=wanted.until)
     else:
-        indexes = [
-            events_index(source, what)
-            for source, what in await ledger.counts()
-            if what in EventType.__members__.values()
-            and wanted.source in (None, source)
-            and wanted.type in (None, what)
-        ]
+        indexes = await events_indexes(ledger, wanted.source, wanted.type)
         entries = await ledger.listed(indexes, wanted.limit, since=wanted.since, until=wanted.until)
     rows: list[EventRow] = []
     for i in range(0, len(entries), wanted.limit):
@@ -142,6 +136,15 @@ async def newest_events(ledger: Ledger, wanted: Filter) -> list[EventRow]:
         if len(rows) >= wanted.limit:
             break
     return rows[: wanted.limit]
+
+
+async def events_indexes(ledger: Ledger, source: str | None = None, event_type: EventType | None = None) -> list[str]:
+    """The indexes of all events that ever came, or of those of one source or type."""
+    return [
+        events_index(name, what)
+        for name, what in await ledger.counts()
+        if what in EventType.__members__.values() and source in (None, name) and event_type in (None, what)
+    ]
 
 
 async def newest_deliveries(ledger: Ledger, wanted: Filter, sinks: Collection[str]) -> Found:

@@ -14,7 +14,7 @@ from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
 from router.parts import Source, kept_secrets, sources_of
-from router.records import ApiState, DeliveryState, KeptHook
+from router.records import ApiState, ConfigState, DeliveryState, KeptHook
 from router.schema import EventType, Model
 from sinks.base import Result
 
@@ -60,13 +60,14 @@ class SinkOverview(Model):
 
 
 class Overview(Model):
-    """``memory_limit`` is 0 where the server has none."""
+    """``memory_limit`` is 0 where the server has none; ``config`` is what running processes do not use of theirs."""
 
     at: datetime
     workers: int
     to_be_routed: int
     memory_used: int
     memory_limit: int
+    config: list[ConfigState]
     sources: list[SourceOverview]
     sinks: list[SinkOverview]
 
@@ -79,6 +80,7 @@ async def read_overview(ledger: Ledger, config: Config) -> Overview:
         to_be_routed=(await ledger.backlog(INTAKE)).subjects,
         memory_used=used,
         memory_limit=limit,
+        config=await ledger.config_states(),
         sources=await read_sources(ledger, config),
         sinks=[
             *[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],

@@ -10,17 +10,49 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 import handlers
+import sinks
 from handlers.base import Handler
 from handlers.settings import ConnectSettings
-from router.config import Config
+from router.client import Client
+from router.config import Config, load
+from router.config.partly import without_rules
 from router.connection import client, is_outage
+from router.destinations import Destination
 from router.embedded import socket_of
 from router.ledger import Ledger
 from router.records import KeptHook
+from sinks.base import SinkSettings
 
 log = logging.getLogger(__name__)
 
 _SERVER_PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a process has its configuration from: a file or a folder, and what its command line says otherwise."""
+
+    path: Path
+    data_dir: Path | None = None
+    host: str | None = None
+    port: int | None = None
+
+    def load(self) -> Config:
+        """
+        Raises:
+            ConfigErrors: all that is wrong with it.
+        """
+        return self._as_told(load(self.path))
+
+    def without_rules(self) -> Config:
+        """Only where the ledger is, of a configuration that is wrong."""
+        return self._as_told(without_rules(self.path))
+
+    def _as_told(self, config: Config) -> Config:
+        listen = {name: value for name, value in (("host", self.host), ("port", self.port)) if value is not None}
+        keep = {} if self.data_dir is None else {"data_dir": self.data_dir}
+        server, redis = config.server.model_copy(update=listen), config.redis.model_copy(update=keep)
+        return config.model_copy(update={"server": server, "redis": redis})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +83,16 @@ def knowing(source: Source, secrets: Sequence[str]) -> Source:
 def kept_secrets(hooks: Iterable[KeptHook]) -> tuple[str, ...]:
     """The secrets that a vendor made for its registrations."""
     return tuple(kept.hook.secret for kept in hooks if kept.hook.secret)
+
+
+def destinations_of(config: Config, client: Client) -> dict[str, Destination]:
+    """Every configured sink, ready to be opened."""
+    return {name: destination_of(name, settings, client) for name, settings in config.sinks.items()}
+
+
+def destination_of(name: str, settings: SinkSettings, client: Client) -> Destination:
+    """One sink, ready to be opened."""
+    return Destination(name, sinks.by_type()[settings.type](settings, client), settings, client)
 
 
 def webhook_url(config: Config, source: str) -> str | None:

@@ -11,10 +11,9 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-import sinks
 from router.client import Client
 from router.headline import plain
-from router.identity import delivery_id
+from router.parts import destination_of
 from router.schema import (
     CANDIDATE_TYPES,
     Application,
@@ -31,9 +30,10 @@ from router.schema import (
     Person,
     Stage,
 )
-from sinks.base import Delivery, SinkSettings
+from sinks.base import SinkSettings
 
 _DATE = re.compile(r"<!date\^(\d+)\^[^|>]*\|[^>]*>")
+_LINK = re.compile(r"<[^<>|]*\|([^<>]*)>")
 _STYLES = {"bold": "bold", "code": "bold reverse"}
 _HAPPENED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -121,27 +121,34 @@ def read_event(body: bytes) -> Event:
 
 def rendered(name: str, settings: SinkSettings, event: Event) -> bytes:
     """What the sink ``name`` would send of the event."""
-    sink = sinks.by_type()[settings.type](settings, Client())
-    return sink.render(Delivery(delivery_id(event.id, name, sink.target(event)), event.model_dump_json().encode()))
+    destination = destination_of(name, settings, Client())
+    return destination.body(destination.plan({}, event, ""), event)
 
 
 def print_preview(body: bytes, console: Console) -> None:
     """The body as people will see it: a Slack message nearly as in Slack, anything else as indented JSON."""
     content = json.loads(body)
-    if not isinstance(content, dict) or not isinstance(content.get("blocks"), list):
+    if not isinstance(content, dict) or content.get("parse") != "none":
         for line in json.dumps(content, indent=2, ensure_ascii=False).splitlines():
             console.print(Text(plain(line)))
         return
     lines = [line for block in content["blocks"] for line in _drawn(block)]
     console.print(Panel(Text("\n").join(lines), expand=False), soft_wrap=False)
-    notification = content["text"].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    console.print(Text.assemble(("Notification: ", "dim"), plain(notification)))
+    console.print(Text.assemble(("Notification: ", "dim"), plain(_unescaped(content["text"]))))
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _drawn(block: Mapping[str, Any]) -> Iterator[Text]:
-    """The lines of a rich text or context block."""
+    """The lines of a block."""
     if block["type"] == "context":
         yield Text("  ").join(Text(plain(_DATE.sub(_local, note["text"])), "dim") for note in block["elements"])
+        return
+    if block["type"] == "section":
+        lines = _unescaped(_LINK.sub(r"\1", block["text"]["text"])).split("\n")
+        yield from (Text(plain(line)) for line in lines)
         return
     for section in block["elements"]:
         yield from _section(section["elements"]).split("\n")

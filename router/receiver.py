@@ -54,6 +54,11 @@ class Receiver:
         self._max_body = max_body
         self._acceptor = Acceptor(ledger, bell.ring)
 
+    def use(self, sources: Mapping[str, Source], *, max_body: int) -> None:
+        """Go by these from now on; requests that are being read go on as they began."""
+        self._book.use(sources)
+        self._max_body = max_body
+
     def app(self) -> Starlette:
         routes = [
             Route("/webhooks/{source}", self._webhook, methods=["POST"]),

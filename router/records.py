@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from handlers.base import Disposition
 from handlers.connecting import Hook
@@ -86,11 +86,29 @@ class Attempt(Model):
 class DeliveryRecord(Model):
     sink: str
     routes: tuple[str, ...]
+    overrides: Mapping[str, JsonValue] = Field({}, description="Settings of the sink as a route has them, as written.")
     state: DeliveryState = DeliveryState.PENDING
     reason: str | None = Field(None, description="Why it is skipped or dead.")
     next_at: datetime | None = Field(None, description="When the next attempt is due, where one failed.")
     attempts: tuple[Attempt, ...] = ()
     forgiven: int = Field(0, description="How many of the first attempts no longer count as tries: it was put back.")
+
+
+class ConfigState(Model):
+    """What of a changed configuration a process does not use, and since when."""
+
+    path: str
+    since: datetime
+    errors: int = Field(0, description="So many mistakes keep all of it from being used.")
+    restart: tuple[str, ...] = Field((), description="Settings that are used only after a restart.")
+
+
+class RulesChange(Model):
+    """Since when rules are in use, and how they differ from those before."""
+
+    hash: str
+    at: datetime
+    changes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +184,14 @@ class ApiState:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What intake made of one claimed fact."""
+    """What intake made of one claimed fact. ``rules``: the hash of those that it went by."""
 
     claim: Claim
     receipt: str
     source: str
     state: ApplicationState
     events: Sequence[NewEvent]
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +226,15 @@ class StoredReceipt:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event as it lies in the ledger; ``deliveries`` by id, ``indexes`` by the names in their keys."""
+    """An event as it lies in the ledger; ``deliveries`` by id, ``indexes`` by the names in their keys,
+    ``rules`` the hash of those that routed it, empty where that was not recorded."""
 
     receipt: str
     body: bytes
     routes: Sequence[str]
     deliveries: Mapping[str, DeliveryRecord]
     indexes: Sequence[str] = ()
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,33 +1,76 @@
-"""Does this event match this route, and why not? Pure functions; everything costly is done when a route is compiled.
+"""Routes: which event goes where. Compiled when they are loaded; matching is pure and touches no text of the file.
 
-Values compare as text without case and surrounding blanks: ``true`` is "true", 5 is "5", a Stage or a Person is its
-name. A list in the event matches if any of its elements does. In a pattern, ``*`` is any run of characters.
+Routes run in order. A route that matches sends to its sinks and lets the next ones run, unless it says ``stop``; the
+default route gets what no other one matched.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from router.fields import Field, Kind, UnknownField, field_at, text_of
+from router.conditions import (
+    DATES,
+    NUMBERS,
+    AllOf,
+    AnyOf,
+    BadExpression,
+    Compares,
+    Expression,
+    IsOneOf,
+    IsThere,
+    Mismatch,
+    NoneOf,
+    Pattern,
+    Test,
+    View,
+    comparable,
+    folded,
+    moment_of,
+    number_of,
+)
+from router.fields import Field, Kind, UnknownField, field_at, is_field, text_of
+from router.matching import Matcher
 from router.schema import Event
 from router.wording import did_you_mean, listed, quoted
+
+Choices = Mapping[str, Collection[str]]
+Path = tuple[str | int, ...]
+
+DEFAULT = "default"
+"""The name under which the default route is shown."""
 
 _TRUE, _FALSE = frozenset({"true", "yes"}), frozenset({"false", "no"})
 _ALIKE = {word: words for words in (_TRUE, _FALSE) for word in words}
 """What a yes or a no may be: some systems send a word, some a boolean."""
 
+_SIGN = re.compile(r"(>=|<=|!=|>|<)\s*(.+)")
+_IN_WORDS = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below", "!=": "not"}
+
+_GROUPS = ("any", "all", "not")
+_NO_FIELDS = {
+    "or": 'write "any" instead of "or"',
+    "and": 'all lines must be true anyway; where they are in groups, write "all" instead of "and"',
+    "unless": '"unless" stands beside "when", indented as "when" is',
+    "present": '"present" stands behind a field, as in job.custom_fields.budget: {present: true}',
+}
+"""What people write as a field and is none."""
+
+_OPERATORS = ("not", "present", *NUMBERS, *DATES)
+
 
 @dataclass(frozen=True, slots=True)
 class RuleError:
-    """One mistake in ``when``; ``path`` leads to it from there: the field, and the item of a list of values."""
+    """One mistake; ``path`` leads to it from the route: ``when`` or ``unless``, the field, the item of a list."""
 
-    path: tuple[str | int, ...]
+    path: Path
     sentence: str
     is_field: bool = False
 
 
 class RuleErrors(Exception):
-    """All mistakes of one ``when``."""
+    """All mistakes of one route's conditions."""
 
     def __init__(self, errors: Sequence[RuleError]) -> None:
         super().__init__("; ".join(error.sentence for error in errors))
@@ -35,171 +78,222 @@ class RuleErrors(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """Text in which ``*`` is any run of characters. Nothing else is special."""
+class Asked:
+    """One value that a rule compares a field with, and where in the route it stands."""
 
-    first: str
-    middle: tuple[str, ...]
-    last: str
-
-    @classmethod
-    def of(cls, text: str) -> Self:
-        first, *middle, last = text.split("*")
-        return cls(first, tuple(middle), last)
-
-    def fits(self, text: str) -> bool:
-        at, end = len(self.first), len(text) - len(self.last)
-        if at > end or not (text.startswith(self.first) and text.endswith(self.last)):
-            return False
-        for part in self.middle:
-            found = text.find(part, at, end)
-            if found < 0:
-                return False
-            at = found + len(part)
-        return True
+    path: Path
+    field: Field
+    value: object
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """Holds if any of the texts in the event's field is in ``exact`` or fits a pattern.
+class SendTo:
+    """A sink's name, and its settings for this route only, as they are written there."""
 
-    ``name`` and ``wanted`` are the field and its values as the route has them, ``path`` is the field's one true name.
-    """
-
-    name: str
-    path: str
-    field: Field
-    wanted: tuple[object, ...]
-    exact: frozenset[str]
-    patterns: tuple[Pattern, ...]
-
-    def holds(self, texts: frozenset[str]) -> bool:
-        return not self.exact.isdisjoint(texts) or self.fits(texts)
-
-    def fits(self, texts: frozenset[str]) -> bool:
-        """Whether one of the patterns fits."""
-        for pattern in self.patterns:
-            for text in texts:
-                if pattern.fits(text):
-                    return True
-        return False
+    sink: str
+    overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
+    """``asked`` is what its conditions name, for who looks whether such a thing exists."""
+
     name: str
-    send_to: tuple[str, ...]
-    conditions: tuple[Condition, ...]
+    send_to: tuple[SendTo, ...]
+    tests: tuple[Test, ...] = ()
+    stop: bool = False
+    enabled: bool = True
+    asked: tuple[Asked, ...] = field(default=(), repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """The first condition that does not hold: what the route wants and what the event has there."""
+class Ruleset:
+    """All routes, compiled so that an event need not be held against each of them."""
 
-    field: str
-    wanted: tuple[object, ...]
-    found: tuple[str, ...]
+    def __init__(self, routes: Sequence[CompiledRoute], default: CompiledRoute | None = None) -> None:
+        self.routes = tuple(routes)
+        self.default = default
+        self._used = tuple(route for route in routes if route.enabled)
+        self._matcher = Matcher([route.tests for route in self._used])
 
-    def __str__(self) -> str:
-        found = listed(map(quoted, self.found), "and") if self.found else "not in this event"
-        return f"{self.field} is {found}, not {listed(map(quoted, self.wanted))}"
+    def match(self, event: Event) -> list[CompiledRoute]:
+        """The routes that send this event somewhere, in their order."""
+        matched = []
+        for position in self._matcher.matching(View(event)):
+            matched.append(route := self._used[position])
+            if route.stop:
+                break
+        return matched or ([self.default] if self.default else [])
+
+    def explain(self, event: Event) -> Iterator[tuple[CompiledRoute, Mismatch | str | None]]:
+        """Each route with None where it matched, the first condition that failed, or why it did not get its turn."""
+        view, stopped, matched = View(event), None, False
+        for route in self.routes:
+            failed = next((test for test in route.tests if not test.holds(view)), None)
+            if not route.enabled:
+                yield route, "it is switched off"
+            elif stopped is not None:
+                yield route, f"{stopped} matched before, and stops"
+            elif failed is not None:
+                yield route, failed.why_not(view)
+            else:
+                matched = True
+                stopped = route.name if route.stop else None
+                yield route, None
+        if self.default is not None:
+            yield self.default, "another route matched" if matched else None
 
 
 def compile_route(
     name: str,
     when: Mapping[str, object],
-    send_to: Sequence[str],
-    allowed: Mapping[str, Collection[str]] | None = None,
+    send_to: Sequence[str | SendTo],
+    allowed: Choices | None = None,
+    *,
+    unless: Mapping[str, object] | None = None,
+    stop: bool = False,
 ) -> CompiledRoute:
     """Prepare a route. ``allowed`` has the values of fields that only the configuration knows, such as ``source``.
 
     Raises:
         RuleErrors: a field does not exist, or a value can never be in it.
     """
-    errors: list[RuleError] = []
-    conditions = []
-    for field_name, written in when.items():
+    compiler = _Compiler(allowed or {})
+    tests = compiler.lines(when, ("when",))
+    if unless:
+        excluded = compiler.lines(unless, ("unless",))
+        tests = (*tests, NoneOf(excluded, "unless"))
+    if compiler.errors:
+        raise RuleErrors(compiler.errors)
+    targets = tuple(SendTo(to) if isinstance(to, str) else to for to in send_to)
+    return CompiledRoute(name, targets, tests, stop, asked=tuple(compiler.asked))
+
+
+class _Compiler:
+    """Turns what is written under ``when`` into tests and gathers mistakes on the way."""
+
+    def __init__(self, allowed: Choices) -> None:
+        self.errors: list[RuleError] = []
+        self.asked: list[Asked] = []
+        self._allowed = allowed
+
+    def lines(self, written: Mapping[str, object], path: Path) -> tuple[Test, ...]:
+        """One test per line; all have to hold."""
+        tests = [self._line(name, value, (*path, name)) for name, value in written.items()]
+        return tuple(test for test in tests if test is not None)
+
+    def _line(self, name: str, value: object, path: Path) -> Test | None:
+        if name in _GROUPS:
+            return self._group(name, value, path)
+        if name == "expr":
+            return self._expression(value, path)
         try:
-            field = field_at(field_name)
+            wanted = field_at(name)
         except UnknownField as unknown:
-            errors.append(RuleError((field_name,), str(unknown), is_field=True))
-            continue
-        condition, problems = _compiled(field_name, field, written, (allowed or {}).get(field.path, field.choices))
-        conditions.append(condition)
-        errors += problems
-    if errors:
-        raise RuleErrors(errors)
-    return CompiledRoute(name, tuple(send_to), tuple(conditions))
+            self.errors.append(RuleError(path, _NO_FIELDS.get(name, str(unknown)), is_field=True))
+            return None
+        if isinstance(value, dict):
+            return self._operators(name, wanted, value, path)
+        return self._one_of(name, wanted, value, path)
 
+    def _group(self, name: str, value: object, path: Path) -> Test | None:
+        groups = value if isinstance(value, list) else [value]
+        if not groups or not all(isinstance(group, dict) and group for group in groups):
+            self._mistake(path, f'"{name}" must have conditions below it, indented, one a line: event: StageChanged')
+            return None
+        inner = [self.lines(group, (*path, i) if isinstance(value, list) else path) for i, group in enumerate(groups)]
+        if name == "any":  # one group: any of its lines; several: any of the groups
+            return AnyOf(inner[0] if len(inner) == 1 else tuple(map(AllOf, inner)))
+        tests = tuple(test for group in inner for test in group)
+        return AllOf(tests) if name == "all" else NoneOf(tests, "not")
 
-def matching(routes: Iterable[CompiledRoute], event: Event) -> tuple[CompiledRoute, ...]:
-    """The routes whose every condition holds, in their order. Each field of the event is read once."""
-    known: dict[str, frozenset[str]] = {}
-    matched = []
-    for route in routes:
-        for condition in route.conditions:
-            if (texts := known.get(condition.path)) is None:
-                texts = known[condition.path] = _comparable(condition.field.texts(event))
-            # Written out, as a call for each condition would double the time of many routes.
-            if condition.exact.isdisjoint(texts) and not (condition.patterns and condition.fits(texts)):
-                break
+    def _expression(self, value: object, path: Path) -> Test | None:
+        if not isinstance(value, str):
+            self._mistake(path, '"expr" must be a text in quotes, a JMESPath expression over the event')
+            return None
+        try:
+            return Expression.of(value)
+        except BadExpression as error:
+            self._mistake(path, f'"expr": {error}')
+            return None
+
+    def _operators(self, name: str, wanted: Field, value: Mapping[str, object], path: Path) -> Test | None:
+        if not value:
+            self._mistake(path, f"{quoted(name)} has no value; write one, or remove the line")
+        tests = [self._operator(name, wanted, how, limit, (*path, how)) for how, limit in value.items()]
+        kept = tuple(test for test in tests if test is not None)
+        return kept[0] if len(kept) == 1 else AllOf(kept)
+
+    def _operator(self, name: str, wanted: Field, how: str, limit: object, path: Path) -> Test | None:
+        if how == "not":
+            values = limit if isinstance(limit, list) else [limit]
+            return NoneOf((self._one_of(name, wanted, limit, path),), name, listed(map(quoted, values)), wanted)
+        if how == "present":
+            if folded(text_of(limit)) not in _ALIKE:
+                self._mistake(path, '"present" is true (the event has it) or false (it has not)')
+            return IsThere(name, wanted, folded(text_of(limit)) in _TRUE)
+        if how in NUMBERS or how in DATES:
+            return self._comparison(name, wanted, how, limit, path)
+        if how in _GROUPS:
+            hint = f"; for any of several values write a list: {name}: [a, b]"
+        elif wanted.kind is not Kind.FREE and is_field(f"{name}.{how}"):
+            hint = f"; a field of a field is written with a dot: {name}.{how}"
         else:
-            matched.append(route)
-    return tuple(matched)
+            hint = did_you_mean(how, _OPERATORS) or f"; known: {listed(_OPERATORS, 'and')}"
+        self.errors.append(RuleError(path, f"{quoted(how)} is no comparison{hint}", is_field=True))
+        return None
+
+    def _comparison(self, name: str, wanted: Field, how: str, written: object, path: Path) -> Test | None:
+        of_dates = how in DATES
+        kind = "date" if of_dates else "number"
+        if not (wanted.is_moment if of_dates else wanted.is_number):
+            self._mistake(path, f"{quoted(name)} is no {kind}, so {quoted(how)} can't be asked of it; write a value")
+            return None
+        limit: float | datetime | None = moment_of(written) if of_dates else number_of(written)
+        if limit is None:
+            example = "a date like 2026-01-31, or a time like 2026-01-31T09:00:00Z" if of_dates else "a number like 5"
+            self._mistake(path, f"{quoted(how)} must be {example}")
+            return None
+        return Compares(name, wanted, how, limit, written)
+
+    def _one_of(self, name: str, wanted: Field, written: object, path: Path) -> IsOneOf:
+        values = written if isinstance(written, list | tuple) else [written]
+        if not values:
+            self._mistake(path, f"{quoted(path[-1])} is an empty list; write values into it, or remove the line")
+        exact: set[str] = set()
+        patterns = []
+        for i, value in enumerate(values):
+            place = path if values is not written else (*path, i)
+            if problem := _problem(name, wanted, value, self._allowed.get(wanted.path, wanted.choices)):
+                self._mistake(place, problem)
+                continue
+            self.asked.append(Asked(place, wanted, value))
+            text = folded(text_of(value))
+            if "*" in text:
+                patterns.append(Pattern.of(text))
+            else:
+                exact |= _ALIKE.get(text, {text}) if wanted.kind in (Kind.BOOL, Kind.FREE) else {text}
+        return IsOneOf(name, wanted, tuple(values), frozenset(exact), tuple(patterns))
+
+    def _mistake(self, path: Path, sentence: str) -> None:
+        self.errors.append(RuleError(path, sentence))
 
 
-def explain(route: CompiledRoute, event: Event) -> Mismatch | None:
-    """The first condition that fails, in the order in which the route has them; None where the route matches."""
-    for condition in route.conditions:
-        found = condition.field.texts(event)
-        if not condition.holds(_comparable(found)):
-            return Mismatch(condition.name, condition.wanted, found)
-    return None
-
-
-def _comparable(texts: Iterable[str]) -> frozenset[str]:
-    return frozenset(_folded(text) for text in texts)
-
-
-def _folded(text: str) -> str:
-    return text.casefold().strip()
-
-
-def _compiled(name: str, field: Field, written: object, choices: Collection[str]) -> tuple[Condition, list[RuleError]]:
-    values = written if isinstance(written, list | tuple) else [written]
-    errors = []
-    if not values:
-        errors.append(RuleError((name,), f"{quoted(name)} has no value; remove the line to match every event"))
-    exact: set[str] = set()
-    patterns = []
-    for i, value in enumerate(values):
-        path = (name,) if values is not written else (name, i)
-        if problem := _problem(name, field.kind, value, choices):
-            errors.append(RuleError(path, problem))
-            continue
-        text = _folded(text_of(value))
-        if "*" in text:
-            patterns.append(Pattern.of(text))
-        else:
-            exact |= _ALIKE.get(text, {text}) if field.kind in (Kind.BOOL, Kind.FREE) else {text}
-    return Condition(name, field.path, field, tuple(values), frozenset(exact), tuple(patterns)), errors
-
-
-def _problem(name: str, kind: Kind, value: object, choices: Collection[str]) -> str | None:
+def _problem(name: str, wanted: Field, value: object, choices: Collection[str]) -> str | None:
     """Why this value can never be in the field."""
     if value is None or isinstance(value, dict | list | tuple):
-        return (
-            f"{quoted(name)} must be a value or a list of values; a field of a field is written with a dot: job.title"
-        )
-    text = _folded(text_of(value))
-    if choices and not _can_be(text, _comparable(choices)):
+        return f"{quoted(name)} must be a value, or a list of values in brackets: [a, b]"
+    text = folded(text_of(value))
+    comparable_to = number_of if wanted.is_number else moment_of if wanted.is_moment else None
+    if comparable_to and (sign := _SIGN.fullmatch(text)) and comparable_to(sign[2]) is not None:
+        return f"{quoted(value)} is compared in words: {name}: {{{_IN_WORDS[sign[1]]}: {sign[2]}}}"
+    if choices and not _can_be(text, comparable(choices)):
         hint = did_you_mean(str(value), choices) or "."
         return f"{quoted(name)} is never {quoted(value)}{hint} It can be {listed(choices)}"
-    if kind is Kind.TEXT and isinstance(value, bool | float):
+    if wanted.kind is Kind.TEXT and isinstance(value, bool | float):
         return f'{quoted(name)} is a text; put the value in quotes: "{quoted(value)}"'
-    if kind is Kind.BOOL and text not in _ALIKE:
+    if wanted.kind is Kind.BOOL and text not in _ALIKE:
         return f"{quoted(name)} is true or false, never {quoted(value)}"
-    if kind is Kind.NUMBER and not text.lstrip("-").isdecimal():
+    if wanted.kind is Kind.NUMBER and not text.lstrip("-").isdecimal():
         return f"{quoted(name)} is a whole number, never {quoted(value)}"
     return None
 

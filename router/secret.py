@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 
@@ -19,5 +19,7 @@ def _must_be_reference(value: object) -> object:
     )
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_must_be_reference)]
+_Written = Annotated[str, Field(pattern=r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", json_schema_extra={"format": "password"})]
+
+Secret = Annotated[SecretStr, BeforeValidator(_must_be_reference, json_schema_input_type=_Written)]
 """A secret in the settings of a source or a sink. Its repr and str are asterisks; ``get_secret_value()`` reveals it."""

@@ -20,12 +20,16 @@ _MOST_PATHS = 1000
 
 class SourceBook:
     def __init__(self, sources: Mapping[str, Source], ledger: Ledger) -> None:
-        self._configured = sources
-        self._sources = dict(sources)
         self._ledger = ledger
         self._secrets: dict[str, tuple[str, ...]] = {}
+        self.use(sources)
         self._rejected: Counter[str] = Counter()
         self._soft_drift: Counter[tuple[str, str]] = Counter()
+
+    def use(self, sources: Mapping[str, Source]) -> None:
+        """Know these from now on; secrets that were learnt stay known."""
+        self._configured = sources
+        self._sources = {name: knowing(source, self._secrets.get(name, ())) for name, source in sources.items()}
 
     def get(self, name: str) -> Source | None:
         return self._sources.get(name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from router.headline import headline, plain
 from router.identity import event_of, subject_key
 from router.ledger import Ledger, sink_lane
 from router.records import DeliveryRecord, DeliveryState, ReceiptRecord
-from router.rules import CompiledRoute, explain
+from router.rules import Ruleset
 from router.schema import Event, Model
 
 _LOOK_AGAIN_SECONDS = 0.02
@@ -25,12 +25,14 @@ class DeliveryStory(Model):
 
 
 class Story(Model):
-    """``receipt`` is None where only the event is left. ``routes``: those that matched."""
+    """``receipt`` is None where only the event is left. ``routes``: those that matched; ``rules``: the hash
+    of the rules that they are of, empty where that was not recorded."""
 
     event: Event
     receipt_id: str
     receipt: ReceiptRecord | None
     routes: Sequence[str]
+    rules: str = ""
     deliveries: Sequence[DeliveryStory]
 
 
@@ -57,6 +59,7 @@ async def read_story(ledger: Ledger, identifier: str) -> Story | None:
         receipt_id=stored.receipt,
         receipt=receipt.record if receipt else None,
         routes=stored.routes,
+        rules=stored.rules,
         deliveries=deliveries,
     )
 
@@ -81,8 +84,8 @@ async def _as_it_stands(ledger: Ledger, event: Event, delivery: str, record: Del
     return record
 
 
-def print_story(story: Story, rules: Iterable[CompiledRoute], console: Console) -> None:
-    """``rules``: those of today, to say why an event did not match."""
+def print_story(story: Story, rules: Ruleset, console: Console, *, rules_hash: str) -> None:
+    """``rules``: those of today, to say why an event did not match, with their hash."""
     event, receipt = story.event, story.receipt
     console.print(f"[bold]{escape(headline(event))}[/]  {event.type}{'  (test)' if event.test else ''}")
     facts = Table.grid(padding=(0, 2))
@@ -93,9 +96,12 @@ def print_story(story: Story, rules: Iterable[CompiledRoute], console: Console) 
     if receipt and receipt.soft_drift:
         facts.add_row("missing", escape(", ".join(receipt.soft_drift)))
     facts.add_row("routes", escape(", ".join(story.routes)) or "none matched")
-    for rule in rules:
-        if rule.name not in story.routes and (mismatch := explain(rule, event)):
-            facts.add_row("", escape(plain(f"not {rule.name}: {mismatch}")))
+    if story.rules:
+        changed = f", not those of today: `ats-router rules diff {story.rules}`" if story.rules != rules_hash else ""
+        facts.add_row("rules", f"{story.rules}{changed}")
+    for rule, why_not in rules.explain(event):
+        if rule.name not in story.routes and why_not is not None:
+            facts.add_row("", escape(plain(f"not {rule.name}: {why_not}")))
     console.print(facts)
     for delivery in story.deliveries:
         _print_delivery(delivery, console)

@@ -13,12 +13,13 @@ from typing import Protocol
 
 from router.connection import ServerProblem
 from router.embedded import EmbeddedServer, how_it_ended
+from router.hangup import Hangup
 
 log = logging.getLogger(__name__)
 
 PARENT_VARIABLE = "ATS_ROUTER_PARENT"
 WRONG_CONFIG = 2
-"""The exit code of a child whose configuration is wrong: starting it again would not help."""
+"""The exit code of a child whose configuration is wrong: starting it again does not help until that is mended."""
 
 GRACE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.2
@@ -37,7 +38,9 @@ class Child:
 
 
 def run(children: Sequence[Child], server: EmbeddedServer | None) -> int:
-    """Keep all running until SIGTERM or SIGINT, or a child's exit code 2; gives the exit code for this process.
+    """Keep all running until SIGTERM or SIGINT; gives the exit code for this process.
+
+    SIGHUP is passed on to the children. One that ends with exit code 2 at its first start ends everything.
 
     The server is started first and stopped last, the children are stopped one after the other in the order given.
 
@@ -84,6 +87,7 @@ class _Process:
         self.name = child.name
         self._child = child
         self._process: subprocess.Popen[bytes] | None = None
+        self._had_good_config = False
 
     def launch(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 (the command line builds it)
@@ -98,8 +102,10 @@ class _Process:
         if self.alive():
             return True
         code = self._process.returncode if self._process else 0
-        if code == WRONG_CONFIG:
+        if code == WRONG_CONFIG and not self._had_good_config:
             raise _WrongConfig(f"{self.name} can't run with this configuration")
+        # one that was good and is being changed will be good again: the other children go on meanwhile
+        self._had_good_config = True
         raise _Ended(f"it {how_it_ended(code)}")
 
     def alive(self) -> bool:
@@ -155,6 +161,8 @@ class _Supervisor:
         self._kept_server = _Kept("server", server) if server else None
         self._processes = [_Process(child) for child in children]
         self._kept = [_Kept(process.name, process) for process in self._processes]
+        self._hangup = Hangup()
+        self._pass_on = False
         self._stop_asked = False
 
     def run(self) -> int:
@@ -165,6 +173,10 @@ class _Supervisor:
                 if self._server_answers():
                     for kept in self._kept:
                         kept.tend()
+                if self._pass_on:
+                    self._pass_on = False
+                    for process in self._processes:
+                        process.send(signal.SIGHUP)
                 time.sleep(_TICK_SECONDS)
         except _WrongConfig as wrong:
             log.error("stopping: %s", wrong)
@@ -176,11 +188,17 @@ class _Supervisor:
     def _listen(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # under nohup it is ignored, and stays so
-            signal.signal(signal.SIGHUP, self._ask_to_stop)
+        if self._hangup.is_wanted:
+            signal.signal(signal.SIGHUP, self._on_hangup)
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_asked = True
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        if self._hangup.terminal_is_gone():
+            self._ask_to_stop(number, frame)
+        else:
+            self._pass_on = True
 
     def _start_server(self) -> None:
         """The first start, where a problem is the person's to solve and not to be tried again."""

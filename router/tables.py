@@ -11,7 +11,7 @@ from router.headline import plain
 from router.health import MEMORY_LIMIT
 from router.lists import DeliveryRow, EventRow
 from router.overview import Overview, SinkOverview, SourceOverview
-from router.records import ReceiptRecord
+from router.records import ConfigState, ReceiptRecord, RulesChange
 
 _ODD_SHOWN = 10
 _COLORS = {"delivered": "green", "dead": "bold red", "retrying": "yellow", "skipped": "dim"}
@@ -59,6 +59,8 @@ def print_overview(overview: Overview, console: Console) -> None:
         console.print(
             f"[bold red]no worker is at work[/]: start `ats-router up` or `ats-router work`; {_intake(overview)}"
         )
+    for state in overview.config:
+        console.print(_not_in_use(state))
     console.print(f"server memory: {_memory(overview)}\n")
     table = _table("source", "last webhook", "events", "unchanged", "ignored", "drift now", "duplicates")
     for source in overview.sources:
@@ -95,6 +97,13 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
             facts.add_row("missing or odd", escape(", ".join(f"{path} ({count} times)" for path, count in odd)))
         console.print(facts)
         console.print()
+
+
+def print_rules_log(changes: Sequence[RulesChange], console: Console) -> None:
+    table = _table("since (UTC)", "rules", "what changed")
+    for change in changes:
+        table.add_row(_time(change.at), change.hash, escape(plain("; ".join(change.changes))))
+    console.print(table)
 
 
 def print_drift(rows: Sequence[tuple[str, ReceiptRecord]], console: Console) -> None:
@@ -175,6 +184,14 @@ def _sink_cells(sink: SinkOverview, now: datetime) -> list[str]:
 
 def _intake(overview: Overview) -> str:
     return f"webhooks of {overview.to_be_routed} applications wait to be routed"
+
+
+def _not_in_use(state: ConfigState) -> str:
+    if state.errors:
+        mistakes = f"{state.errors} error{'s' if state.errors > 1 else ''}"
+        told = f"the changed configuration is not in use since {_time(state.since)} UTC: {mistakes}"
+        return f"[bold red]{told}[/]; run `ats-router check {escape(plain(state.path))}`"
+    return f"[yellow]{', '.join(state.restart)} changed, and is used after a restart only[/]"
 
 
 def _memory(overview: Overview) -> str:

@@ -5,16 +5,31 @@ keeps order and records. It never touches Redis, the configuration file or anoth
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from router.allowed import allow_list
 from router.client import Client
+from router.fields import Shape, UnknownField
 from router.schema import Event
-from router.units import Seconds
+from router.templates import Asked
+from router.units import OneOrSeveral, Seconds, Timezone
+from router.wording import listed, quoted
 
 RESPONSE_KEPT = 2048
 """Bytes of a target's answer that are kept with the attempt."""
@@ -68,6 +83,33 @@ class Delivery:
         return Event.model_validate_json(self.event_body)
 
 
+Place = tuple[str | int, ...]
+"""Keys and list positions from a sink's settings to a value."""
+
+
+def located(problems: Iterable[tuple[Place, str]]) -> ValidationError:
+    """What a check of several values found: where in the settings, and in one sentence what to do."""
+    lines = [
+        InitErrorDetails(
+            type=PydanticCustomError("setting", "{sentence}", {"sentence": sentence}), loc=place, input=None
+        )
+        for place, sentence in problems
+    ]
+    return ValidationError.from_exception_data("settings", lines)
+
+
+def _known_fields(names: tuple[str, ...]) -> tuple[str, ...]:
+    problems: list[tuple[Place, str]] = []
+    for i, name in enumerate(names):
+        try:
+            Shape.at(name)
+        except UnknownField as unknown:
+            problems.append(((i,), str(unknown)))
+    if problems:
+        raise located(problems)
+    return names
+
+
 class RetrySettings(BaseModel):
     """Exponential back-off with full jitter: the n-th wait is random below ``first`` x 4^n, at most ``longest``.
 
@@ -82,16 +124,69 @@ class RetrySettings(BaseModel):
 
 
 class SinkSettings(BaseModel):
-    """Settings that every sink has; a sink's own settings extend them."""
+    """Settings that every sink has; a sink's own settings extend them.
+
+    ``overridable`` are those that a route can have otherwise for itself; only of sinks whose `Sink.open` does nothing.
+    ``needed`` are the fields that the sink can't work without.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    overridable: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
 
-    type: str
+    type: str = Field(description="What kind of place it is.")
     timeout: Seconds = Field(
         15.0, gt=0, le=300, description="Time limit of one attempt, from connecting to the last byte."
     )
     concurrency: int = Field(64, ge=1, le=1000, description="Attempts at the same time, per worker.")
-    retry: RetrySettings = RetrySettings()
+    retry: RetrySettings = Field(RetrySettings(), description="How often and when what failed is tried again.")
+    timezone: Timezone = Field("UTC", description="Where its dates and times are. That of the company if left out.")
+    fields: Annotated[OneOrSeveral[str], AfterValidator(_known_fields)] | None = Field(
+        None, description="The only fields of events that it gets; without it, all. What says which event it is stays."
+    )
+    _written: Mapping[str, Any] = PrivateAttr({})
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember(cls, written: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        settings = check(written)
+        if isinstance(written, Mapping):
+            settings._written = written
+        return settings
+
+    @model_validator(mode="after")
+    def _asks_for_what_it_gets(self) -> Self:
+        if self.fields is None:
+            return self
+        allowed = allow_list(self.fields)
+        if lacking := [name for name in self.needed if not allowed.covers(name)]:
+            sentence = f"a sink of this type can't work without {listed(map(quoted, lacking), 'and')}; add it here"
+            raise located([(("fields",), sentence)])
+        problems = []
+        for place, asked in self.asks():
+            beyond = [each.path for each in asked if not (allowed.covers if each.whole else allowed.reaches)(each.path)]
+            if beyond:
+                names = listed(map(quoted, beyond), "and")
+                problems.append((place, f"fields does not let {names} through; add it there, or do not ask for it"))
+        if problems:
+            raise located(problems)
+        return self
+
+    def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:
+        """Which fields the settings ask for, and where in them."""
+        return iter(())
+
+    def overridden(self, overrides: Mapping[str, Any]) -> Self:
+        """The same settings, some of them otherwise.
+
+        Raises:
+            ValidationError: they can't be.
+        """
+        return type(self).model_validate({**self._written, **overrides})
+
+    def let_through(self, event: Event) -> Event:
+        """What of an event this sink may get."""
+        return allow_list(self.fields).trimmed(event) if self.fields is not None else event
 
 
 class Sink(ABC):
@@ -107,6 +202,10 @@ class Sink(ABC):
     @abstractmethod
     def target(self, event: Event) -> str:
         """Where this event goes: the channel, table or URL. Part of the delivery's id, never logged."""
+
+    def unfit(self, event: Event) -> str | None:
+        """The setting that gives something impossible for this event; None: none does."""
+        return None
 
     async def open(self) -> None:
         """Get ready, before the first attempt. While it fails deliveries wait, and it is called again.

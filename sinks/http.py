@@ -9,16 +9,18 @@ import binascii
 import hmac
 import re
 import time
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr
+from pydantic_core import PydanticCustomError, to_json
 
 from router.client import Client, NoAnswer, checked_url
 from router.schema import Event
 from router.secret import Secret
-from router.units import OneOrSeveral
-from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Result, Sink, SinkSettings
+from router.templates import PLAIN, Asked, BadTemplate, compiled, filled, texts_in
+from router.units import OneOrSeveral, zone_of
+from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings, located
 
 _TRY_AGAIN = {408, 409, 425, 429}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -73,7 +75,32 @@ def _checked_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     return headers
 
 
+def _checked_body(body: dict[str, Any] | list[Any]) -> dict[str, Any] | list[Any]:
+    problems = []
+    for place, text in texts_in(body):
+        try:
+            compiled(text, PLAIN, keeps_kind=True)
+        except BadTemplate as bad:
+            problems.append((place, str(bad)))
+    if problems:
+        raise located(problems)
+    return body
+
+
+def _not_a_text(body: object) -> object:
+    if isinstance(body, str):
+        raise PydanticCustomError(
+            "body", "write the names of the JSON below body, indented, one a line: text: '{{ candidate.name }} applied'"
+        )
+    return body
+
+
+Json = Annotated[dict[str, JsonValue] | list[JsonValue], AfterValidator(_checked_body), BeforeValidator(_not_a_text)]
+
+
 class HttpSettings(SinkSettings):
+    overridable: ClassVar[tuple[str, ...]] = ("body",)
+
     url: Annotated[SecretStr, AfterValidator(_checked_url)] = Field(
         description="Where to POST. Use https, except on the same machine. Never printed: many URLs hold a secret."
     )
@@ -83,9 +110,18 @@ class HttpSettings(SinkSettings):
     headers: Annotated[dict[str, SecretStr], AfterValidator(_checked_headers)] = Field(
         {}, description="Sent with every request, such as Authorization."
     )
+    body: Json | None = Field(
+        None,
+        description="What to send instead of the event: names and values, with fields of the event in the texts. A text"
+        " that is one field only keeps its kind, so that a number stays a number.",
+    )
     idempotency_key_quoted: bool = Field(
         False, description="Put Idempotency-Key into double quotes, as its draft standard says and few servers expect."
     )
+
+    def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:
+        for place, text in texts_in(self.body):
+            yield ("body", *place), compiled(text, PLAIN, keeps_kind=True).asked
 
 
 class Http(Sink):
@@ -100,6 +136,8 @@ class Http(Sink):
         self._client = client
         self._url = settings.url.get_secret_value()
         self._timeout = settings.timeout
+        self._body = settings.body
+        self._zone = zone_of(settings.timezone)
         self._keys = [_signing_key(secret) for secret in settings.secret]
         self._key_format = '"{}"' if settings.idempotency_key_quoted else "{}"
         self._headers = {"content-type": "application/json"} | {
@@ -108,6 +146,11 @@ class Http(Sink):
 
     def target(self, event: Event) -> str:
         return self._url
+
+    def render(self, delivery: Delivery) -> bytes:
+        if self._body is None:
+            return delivery.event_body
+        return to_json(filled(self._body, delivery.event, self._zone), inf_nan_mode="null")
 
     async def attempt(self, delivery: Delivery) -> Outcome:
         try:

@@ -5,7 +5,8 @@ What Slack answers: https://docs.slack.dev/reference/methods/chat.postMessage
 
 import json
 import re
-from typing import Annotated, Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,14 +14,16 @@ from pydantic_core import PydanticCustomError
 from router.client import Answer, Client, NoAnswer, checked_url
 from router.schema import Event
 from router.secret import Secret
-from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Result, Sink, SinkSettings
-from sinks.slack_message import message
+from router.templates import Asked, BadTemplate, Target, Template, compiled, is_template
+from router.units import zone_of
+from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings
+from sinks.slack_message import message, own_message
+from sinks.slack_text import CHANNEL, CHANNEL_ID, MRKDWN
 
 _READ = 65536
 """Bytes of an answer that are read: the API repeats the message in it, so it is longer than what is kept."""
 
 _TOKEN = re.compile(r"xox[bp]-[A-Za-z0-9-]+")
-_CHANNEL_ID = re.compile(r"[CDGU][A-Z0-9]{8,}")
 _CHANNEL_NAME = re.compile(r"[\w-]{1,80}")
 _PAGE_OF_SLACK = re.compile(r"https?://(?!hooks\.)([\w-]+\.)*slack\.com(/|$)", re.IGNORECASE)
 _ERROR = re.compile(r"[a-z0-9_]{1,64}")
@@ -81,22 +84,47 @@ def _checked_api_url(url: str) -> str:
 def _one_spelling(channel: str) -> str:
     """``#hiring`` and ``hiring`` are one channel, and so one target."""
     name = channel.strip().removeprefix("#")
-    if _CHANNEL_ID.fullmatch(name):
+    if CHANNEL_ID.fullmatch(name):
         return name
     if not _CHANNEL_NAME.fullmatch(name) or name != name.lower():
-        raise PydanticCustomError(
-            "slack_channel",
-            "write the channel's name in small letters, such as hiring or team-berlin, or its id, such as C0123456789",
-        )
+        raise PydanticCustomError("slack_channel", _CHANNELS)
     return f"#{name}"
 
 
+_CHANNELS = "write the channel's name in small letters, such as hiring or team-berlin, or its id, such as C0123456789"
+
+
+def _checked_channel(channel: str) -> str:
+    if not is_template(channel):
+        return _one_spelling(channel)
+    fixed = "".join(_compiled(channel, CHANNEL).fixed).strip().removeprefix("#")
+    if fixed and (not _CHANNEL_NAME.fullmatch(fixed) or fixed != fixed.lower()):
+        raise PydanticCustomError("slack_channel", _CHANNELS)
+    return channel
+
+
+def _checked_template(text: str) -> str:
+    _compiled(text, MRKDWN)
+    return text
+
+
+def _compiled(text: str, target: Target) -> Template:
+    try:
+        return compiled(text, target)
+    except BadTemplate as bad:
+        raise PydanticCustomError("template", "{sentence}", {"sentence": str(bad)}) from None
+
+
 class SlackSettings(SinkSettings):
+    overridable: ClassVar[tuple[str, ...]] = ("channel", "template")
     token: Annotated[Secret, AfterValidator(_checked_token)] | None = Field(
         None, description="The token of a bot, as ${NAME_OF_AN_ENVIRONMENT_VARIABLE}. It begins with xoxb-."
     )
-    channel: Annotated[str, AfterValidator(_one_spelling)] | None = Field(
-        None, description="The channel that the bot posts to: its name or its id."
+    channel: Annotated[str, AfterValidator(_checked_channel)] | None = Field(
+        None, description="The channel that the bot posts to: its name or its id. Fields of the event may stand in it."
+    )
+    template: Annotated[str, AfterValidator(_checked_template)] | None = Field(
+        None, min_length=1, description="The message in your words, with fields of the event; instead of ours."
     )
     webhook_url: Annotated[Secret, AfterValidator(_checked_webhook_url)] | None = Field(
         None,
@@ -105,6 +133,12 @@ class SlackSettings(SinkSettings):
     api_url: Annotated[str, AfterValidator(_checked_api_url)] = Field(
         "https://slack.com/api", description="Where Slack's Web API is. Other than this for GovSlack."
     )
+
+    def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:
+        if self.channel is not None:
+            yield ("channel",), compiled(self.channel, CHANNEL).asked
+        if self.template is not None:
+            yield ("template",), compiled(self.template, MRKDWN).asked
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
@@ -132,7 +166,9 @@ class Slack(Sink):
         assert isinstance(settings, SlackSettings)
         self._client = client
         self._timeout = settings.timeout
-        self._channel = settings.channel
+        self._zone = zone_of(settings.timezone)
+        self._channel = None if settings.channel is None else compiled(settings.channel, CHANNEL)
+        self._template = None if settings.template is None else compiled(settings.template, MRKDWN)
         self._headers = {"content-type": "application/json; charset=utf-8"}
         if settings.webhook_url is not None:
             self._url = settings.webhook_url.get_secret_value()
@@ -142,33 +178,47 @@ class Slack(Sink):
             self._headers["authorization"] = f"Bearer {settings.token.get_secret_value()}"
 
     def target(self, event: Event) -> str:
-        return self._channel or self._url
+        return self._url if self._channel is None else self._channel_of(event) or ""
+
+    def unfit(self, event: Event) -> str | None:
+        return "channel" if self._channel is not None and self._channel_of(event) is None else None
 
     def render(self, delivery: Delivery) -> bytes:
         """Without the channel: a wrong one can then be mended in the configuration for messages that wait."""
-        arguments = message(delivery.event)
-        if self._channel:
+        event = delivery.event
+        arguments = own_message(event, self._template, self._zone) if self._template else message(event)
+        if self._channel is not None:
             # By this key the message can be found again. Every member of the channel can read it.
             payload = {"delivery_key": delivery.id}
             arguments["metadata"] = {"event_type": "ats_router_delivery", "event_payload": payload}
         return _as_json(arguments)
 
     async def attempt(self, delivery: Delivery) -> Outcome:
+        body = delivery.body
+        if self._channel is not None:
+            if (channel := self._channel_of(delivery.event)) is None:
+                return Outcome(Result.RETRY, "no_channel")  # a person can mend the setting meanwhile
+            body = _as_json({"channel": channel, **json.loads(body)})
         try:
             answer = await self._client.request(
                 "POST",
                 self._url,
-                body=self._addressed(delivery.body),
+                body=body,
                 headers=self._headers,
                 timeout=self._timeout,
                 keep=_READ,
             )
         except NoAnswer as failure:
             return Outcome(Result.AMBIGUOUS if failure.sent else Result.RETRY, failure.reason)
-        return _of_api(answer) if self._channel else _of_webhook(answer)
+        return _of_webhook(answer) if self._channel is None else _of_api(answer)
 
-    def _addressed(self, body: bytes) -> bytes:
-        return _as_json({"channel": self._channel, **json.loads(body)}) if self._channel else body
+    def _channel_of(self, event: Event) -> str | None:
+        """None where what the template gives for this event is no channel's name."""
+        assert self._channel is not None
+        try:
+            return _one_spelling(self._channel.text(event, self._zone))
+        except PydanticCustomError:
+            return None
 
 
 def _as_json(arguments: dict[str, Any]) -> bytes:

@@ -5,9 +5,8 @@ mentions nobody, formats nothing and links nowhere. It is made one line of visib
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from router.schema import (
@@ -24,25 +23,13 @@ from router.schema import (
     RejectionKind,
     Stage,
 )
+from router.templates import Template, is_web_address
+from sinks.slack_text import cleaned, cut, escaped
 
 Element = dict[str, Any]
 
-_LONGEST = 150
-"""Characters of one value. All limits of Slack's are far above what a message then holds."""
-
 _SEVERAL = 5
 """Items of one list."""
-
-_LONGEST_URL = 2000
-_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?([/?#][!-~]*)?")
-_NOT_IN_A_URL = re.compile(r'["<>\\^`{|}]')
-
-_JOINER = "\N{ZERO WIDTH JOINER}"
-_JOINERS = f"{_JOINER}\N{ZERO WIDTH NON-JOINER}"
-"""Invisible, but parts of emoji and of Persian and Indic names."""
-
-_HIDDEN = {"Cc", "Cf", "Cs"}
-_SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 _OUTCOMES = {Outcome.HIRED: "hired", Outcome.DECLINED: "declined", Outcome.PENDING: "in the process"}
 _INTERVIEWS = {
@@ -64,51 +51,54 @@ _FIRST_YEAR = 1971
 """Vendors write "no time" as the year 1 or 1970."""
 
 
+_AS_IT_IS = {
+    "mrkdwn": False,
+    "parse": "none",
+    "link_names": False,
+    "unfurl_links": False,
+    "unfurl_media": False,
+}
+"""The notification is shown as it is, and nothing in a message is made a link that is not written as one."""
+
+_LONGEST_SECTION = 2900
+_LONGEST_NOTIFICATION = 300
+_LABELLED = re.compile(r"<[^|>]*(?:\|([^>]*))?>")
+_NO_FORMAT = str.maketrans("", "", "*_~`")
+
+
 def message(event: Event) -> dict[str, Any]:
     """The arguments of chat.postMessage that say what happened; neither where to nor a key."""
     sentence = [*_badges(event), *_sentence(event)]
     lines = [sentence, _job(event.job), *_details(event), _links(event)]
     return {
-        "text": _escaped(_notification(sentence, event.job)),
+        "text": escaped(_notification(sentence, event.job)),
         "blocks": [
             {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": _joined(lines, "\n")}]},
             {"type": "context", "elements": _footer(event)},
         ],
-        "mrkdwn": False,
-        "parse": "none",
-        "link_names": False,
-        "unfurl_links": False,
-        "unfurl_media": False,
+        **_AS_IT_IS,
     }
 
 
-def cleaned(text: str | None) -> str:
-    """One short line of visible characters; empty where none is left.
-
-    Without characters that turn the direction of what follows, and never cut inside what is read as one character.
-    """
-    kept = (char for char in text or "" if char.isspace() or char in _JOINERS or _is_visible(char))
-    line = " ".join("".join(kept).split())
-    if not line.strip(f"{_JOINERS} "):
-        return ""
-    if len(line) <= _LONGEST:
-        return line
-    end = _LONGEST - 1
-    while end > 1 and (_continues(line[end]) or line[end - 1] == _JOINER):
-        end -= 1
-    return f"{line[:end].rstrip()}…"
-
-
-def _is_visible(char: str) -> bool:
-    return unicodedata.category(char) not in _HIDDEN
+def own_message(event: Event, template: Template, zone: tzinfo) -> dict[str, Any]:
+    """As `message`, in the words of a template; where these come to nothing, in ours."""
+    said = cut(template.text(event, zone).strip(), _LONGEST_SECTION)
+    ours = message(event)
+    if not cleaned(said):
+        return ours
+    plain = _LABELLED.sub(_label, said).translate(_NO_FORMAT)
+    words = cut(cleaned(plain, len(plain)), _LONGEST_NOTIFICATION)
+    marks = " ".join(_marks(event))
+    blocks: list[Element] = [{"type": "section", "text": {"type": "mrkdwn", "text": said, "verbatim": True}}]
+    if marks:
+        note = {"type": "plain_text", "text": marks, "emoji": False}
+        blocks.append({"type": "context", "elements": [note]})
+    return {"text": f"{marks} {words}".strip() if words else ours["text"], "blocks": blocks, **_AS_IT_IS}
 
 
-def _continues(char: str) -> bool:
-    return char in _JOINERS or unicodedata.category(char).startswith("M") or ord(char) in _SKIN_TONES
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _label(link: re.Match[str]) -> str:
+    """What a link or a date says; a mention of people says nothing here."""
+    return link[1] or ""
 
 
 def _notification(sentence: Iterable[Element], job: Job | None) -> str:
@@ -242,16 +232,15 @@ def _links(event: Event) -> list[Element]:
 
 def _page(label: str, of: Application | Candidate | Job | None) -> list[Element]:
     url = of.url if of else None
-    return [{"type": "link", "url": url, "text": label}] if _is_link(url) else []
-
-
-def _is_link(url: str | None) -> bool:
-    return bool(url and len(url) <= _LONGEST_URL and _URL.fullmatch(url) and not _NOT_IN_A_URL.search(url))
+    return [{"type": "link", "url": url, "text": label}] if url and is_web_address(url) else []
 
 
 def _badges(event: Event) -> list[Element]:
-    words = [word for word, holds in (("TEST", event.test), ("LATE", event.late)) if holds]
-    return [element for word in words for element in (_styled(word, "code"), _text(" "))]
+    return [element for word in _marks(event) for element in (_styled(word, "code"), _text(" "))]
+
+
+def _marks(event: Event) -> list[str]:
+    return [word for word, holds in (("TEST", event.test), ("LATE", event.late)) if holds]
 
 
 def _footer(event: Event) -> list[Element]:

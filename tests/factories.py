@@ -9,6 +9,7 @@ from typing import TypeVar
 from handlers.base import Disposition
 from router import codec
 from router.client import Client
+from router.destinations import Destination
 from router.identity import delivery_id, event_id, partition_of, receipt_id, subject_key
 from router.ledger import INTAKE, Ledger
 from router.records import (
@@ -148,6 +149,10 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> float:
         assert time.monotonic() - started < seconds, "it did not happen in time"
         await asyncio.sleep(0.002)
     return time.monotonic() - started
+
+
+def destination(sink: Sink, settings: SinkSettings | None = None, name: str = "sink") -> Destination:
+    return Destination(name, sink, settings or SinkSettings(type=sink.sink_type), Client())
 
 
 class RecordingSink(Sink):

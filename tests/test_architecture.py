@@ -24,12 +24,14 @@ FILES = {
 GROUND = {
     "router",
     *(f"router.{name}" for name in ("schema", "secret", "units", "client", "transport")),
-    *(f"router.{name}" for name in ("plugins", "fields", "wording")),
+    *(f"router.{name}" for name in ("plugins", "fields", "wording", "allowed")),
+    *(f"router.templates{name}" for name in ("", ".compiled", ".filters", ".language")),
 }
 """What handlers and sinks may use of the router. It stands on nothing else of ours."""
 
 CLIENTS_OF_REDIS = {
-    f"router.{name}" for name in ("ledger", "ledger_reading", "ledger_sources", "connection", "bell", "embedded")
+    f"router.{name}"
+    for name in ("ledger", "ledger_reading", "ledger_sources", "ledger_rules", "connection", "bell", "embedded")
 }
 VENDORS = {cls.__module__ for cls in concrete_subclasses("handlers", Handler)}  # type: ignore[type-abstract]
 TARGETS = {cls.__module__ for cls in concrete_subclasses("sinks", Sink)}  # type: ignore[type-abstract]

@@ -9,11 +9,23 @@ import typer
 
 from router import __version__
 
-from router.cli import running, watching, mending, connecting, config, offline, vendors  # isort: skip (the order of the help)
+from router.cli import running, watching, mending, connecting, config, trying, rules, offline, vendors  # isort: skip (the order of the help)
 from router.cli.shared import app
 from router.logs import log_as_json
 
-__all__ = ["app", "config", "connecting", "main", "mending", "offline", "running", "vendors", "watching"]
+__all__ = [
+    "app",
+    "config",
+    "connecting",
+    "main",
+    "mending",
+    "offline",
+    "rules",
+    "running",
+    "trying",
+    "vendors",
+    "watching",
+]
 
 
 def _show_version(wanted: bool) -> None:

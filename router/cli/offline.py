@@ -54,7 +54,7 @@ def inspect(
         misuse("give --body, and either --vendor or --source; or --batch")
     try:
         given = headers_of(_headers_in(headers)) if headers else []
-        request = Request(_bytes_of(body), given, rest, moment(now))
+        request = Request(bytes_of(body), given, rest, moment(now))
         if source is not None:
             answer = inspect_request(_configured(source, config), request, verify=bool(given or rest))
         else:
@@ -76,14 +76,18 @@ def _configured(source: str, config: Path) -> Handler:
 
 def _headers_in(path: Path) -> object:
     try:
-        written = json.loads(_bytes_of(path))
+        written = json.loads(bytes_of(path))
     except (ValueError, RecursionError) as error:
         raise Misuse(f"{path} is not JSON") from error
     # no header's value is an object, so this is a recorded request with its headers
     return written["headers"] if isinstance(written, dict) and isinstance(written.get("headers"), dict) else written
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """
+    Raises:
+        Misuse: there is no such file, or it can't be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
@@ -92,7 +96,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _secret(name: str) -> str:
     if name.startswith("@"):
-        return _bytes_of(Path(name[1:])).decode(errors="replace").rstrip("\r\n")
+        return bytes_of(Path(name[1:])).decode(errors="replace").rstrip("\r\n")
     if not (value := os.environ.get(name)):
         raise Misuse(f"the environment variable {name} is not set; for a file write --secret @FILE")
     return value

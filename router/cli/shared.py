@@ -11,10 +11,10 @@ import typer
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from router.config import Config, ConfigErrors, load
+from router.config import Config, ConfigErrors
 from router.connection import ServerProblem
 from router.ledger import Ledger
-from router.parts import open_ledger, url_of
+from router.parts import Origin, open_ledger, url_of
 from router.supervisor import WRONG_CONFIG
 from router.wording import did_you_mean, listed
 
@@ -51,18 +51,10 @@ wide = Console(highlight=False, soft_wrap=True, emoji=False, width=10_000)
 
 def configured(path: Path, data_dir: Path | None = None, host: str | None = None, port: int | None = None) -> Config:
     try:
-        config = load(path)
+        return Origin(path, data_dir, host, port).load()
     except ConfigErrors as errors:
         typer.echo(errors, err=True)
         raise typer.Exit(MISUSE) from None
-    listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    keep = {} if data_dir is None else {"data_dir": data_dir}
-    return config.model_copy(
-        update={
-            "server": config.server.model_copy(update=listen),
-            "redis": config.redis.model_copy(update=keep),
-        }
-    )
 
 
 @contextmanager
@@ -70,10 +62,15 @@ def told() -> Iterator[None]:
     """What a person can mend is told in one sentence."""
     try:
         yield
-    except ServerProblem as problem:
-        fail(str(problem))
-    except RedisError as error:
-        fail(f"the Redis server does not answer ({type(error).__name__}): is it running, and is redis.url right?")
+    except (ServerProblem, RedisError) as problem:
+        fail(sentence(problem))
+
+
+def sentence(problem: ServerProblem | RedisError) -> str:
+    """What is wrong with the server, for who has to mend it."""
+    if isinstance(problem, ServerProblem):
+        return str(problem)
+    return f"the Redis server does not answer ({type(problem).__name__}): is it running, and is redis.url right?"
 
 
 def on_ledger(config: Config, work: Callable[[Ledger], Coroutine[Any, Any, T]]) -> T:

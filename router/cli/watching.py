@@ -27,7 +27,7 @@ from router.cli.shared import (
     print_json,
     wide,
 )
-from router.config import Config
+from router.config import Config, ConfigErrors
 from router.ledger import Ledger
 from router.ledger_keys import LISTINGS
 from router.lists import (
@@ -41,6 +41,7 @@ from router.lists import (
     scan_deliveries,
 )
 from router.overview import read_overview, read_sources
+from router.parts import Origin
 from router.schema import EventType
 from router.story import Story, print_story, read_story
 from router.tables import print_deliveries, print_events, print_overview, print_sources
@@ -59,7 +60,12 @@ FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on, and s
 @app.command()
 def status(config: ConfigOption = CONFIG, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     """Say on one screen how it goes: every source, every sink, the server, and whether anybody works."""
-    settings = configured(config, data_dir)
+    origin = Origin(config, data_dir)
+    try:
+        settings = origin.load()
+    except ConfigErrors as errors:  # what runs goes on with the one before
+        typer.echo(errors, err=True)
+        settings = origin.without_rules()
     overview = on_ledger(settings, lambda ledger: read_overview(ledger, settings))
     if as_json:
         print_json(overview.model_dump(mode="json"))
@@ -163,6 +169,15 @@ def show(
 ) -> None:
     """Tell the whole story of one event: where it came from, which routes it matched, every attempt to deliver it."""
     settings = configured(config, data_dir)
+    story = stored_story(settings, event_id)
+    if as_json:
+        print_json(story.model_dump(mode="json"))
+    else:
+        print_story(story, settings.rules, console, rules_hash=settings.edition.hash)
+
+
+def stored_story(settings: Config, event_id: str) -> Story:
+    """The story of an event that somebody asked for."""
 
     async def read(ledger: Ledger) -> Story | None:
         try:
@@ -173,10 +188,7 @@ def show(
     story = on_ledger(settings, read)
     if story is None:
         fail(f"there is no event {event_id}: the id is wrong, or it is older than {days(settings)} days")
-    if as_json:
-        print_json(story.model_dump(mode="json"))
-    else:
-        print_story(story, settings.routes, console)
+    return story
 
 
 _NOTHING_YET = "no event yet: `ats-router sources` says what to register in the ATS, `ats-router send` posts a sample"
@@ -221,8 +233,8 @@ def _filter(
         type=_type(event_type),
         application=application,
         candidate=candidate,
-        since=_moment("--since", since),
-        until=_moment("--until", until),
+        since=asked_moment("--since", since),
+        until=asked_moment("--until", until),
     )
 
 
@@ -246,7 +258,7 @@ def _type(written: str | None) -> EventType | None:
     return by_lower[written.lower()]
 
 
-def _moment(option: str, written: str | None) -> float | None:
+def asked_moment(option: str, written: str | None) -> float | None:
     """A time, or how long ago."""
     if written is None:
         return None

@@ -3,30 +3,63 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 import handlers
 import sinks
 from handlers.settings import SourceSettings
-from router.config.errors import report, unreadable
-from router.config.faults import Fault, Path, Unreadable
-from router.config.located_yaml import Document, decode, read
+from handlers.stages import EVERYDAY, StageKinds
+from router.config.advice import Seen, never_seen, unreachable, unused_default, unused_sinks
+from router.config.cases import CaseCheck, Names
+from router.config.confusions import in_default, in_route, in_stages, unknown_sink
+from router.config.errors import ConfigError, ConfigErrors, report
+from router.config.faults import Fault, Path
+from router.config.folder import document_of, folder_of
+from router.config.located_yaml import Document
 from router.config.plain_words import missing_key, plain_faults, unknown_key
+from router.config.recipients import in_overrides
 from router.config.references import as_written, resolve
-from router.config.settings import Config, Redis, Retention, RouteSettings, Server
-from router.rules import CompiledRoute, RuleErrors, compile_route
+from router.config.settings import (
+    TOP_LEVEL,
+    Case,
+    Company,
+    Config,
+    DefaultSettings,
+    Redis,
+    Retention,
+    RouteSettings,
+    Server,
+    StagesSettings,
+    TestSettings,
+)
+from router.edition import edition_of
+from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
 
-_LARGEST_FILE = 4 * 1024**2
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TEXT_TAKEN_FOR_COMMENT = re.compile(r"([\w.-]+:|-)\s+(#[^\s#].*?)(?:\s+#.*)?\s*$")
 _SETTINGS = "settings, one a line, indented below it: name: value"
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a file says: the configuration, unless one of the problems is an error; and everything to tell of it."""
+
+    config: Config | None
+    problems: tuple[ConfigError, ...]
+
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        return tuple(problem for problem in self.problems if not problem.is_warning)
 
 
 def load(path: FilePath | str, environment: Mapping[str, str] = os.environ) -> Config:
@@ -35,29 +68,42 @@ def load(path: FilePath | str, environment: Mapping[str, str] = os.environ) -> C
     Raises:
         ConfigErrors: all that is wrong with it.
     """
-    text = ""
-    try:
-        text = decode(_read(FilePath(path)))
-        document = read(text)
-    except Unreadable as error:
-        raise unreadable(str(path), text, error.fault) from None
-    check = _Check(document, environment, FilePath(path).parent)
-    config = check.config()
-    if config is None or check.faults:
-        raise report(str(path), document, check.faults)
-    return config
+    checked = check(path, environment)
+    if checked.config is None:
+        raise ConfigErrors(checked.errors)
+    return checked.config
 
 
-def _read(path: FilePath) -> bytes:
+def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, seen: Seen | None = None) -> Checked:
+    """As `load`, with warnings; those about names that no event had so far only with what was ``seen``."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or "this can't be a file's name").lower()
-        raise Unreadable(f"can't read the configuration: {reason}") from None
-    if len(raw) > _LARGEST_FILE:
-        raise Unreadable("this is larger than 4 MiB, so it is not a configuration")
-    return raw
+        document = document_of(FilePath(path))
+    except ConfigErrors as unreadable:
+        return Checked(None, unreadable.errors)
+    work = _Check(document, environment, folder_of(FilePath(path)))
+    config = work.config()
+    warnings = [*unused_default(document, work.routes)]
+    if not document.faults and not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
+        warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
+    if seen is not None:
+        warnings += never_seen(document, work.routes, seen)
+    return Checked(config, tuple(report(str(path), document, [*work.faults, *warnings])))
+
+
+def load_tests(path: FilePath | str, config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Case, ...]:
+    """The tests of a file of their own, below ``tests:``, for the rules of ``config``.
+
+    Raises:
+        ConfigErrors: all that is wrong with it.
+    """
+    document = document_of(FilePath(path))
+    work = _Check(document, environment, folder_of(FilePath(path)))
+    work.only_tests()
+    routes = [route.name for route in config.rules.routes]
+    cases = tuple(work.tests(Names(list(config.sources), list(config.sinks), [*routes, DEFAULT])))
+    if work.faults:
+        raise ConfigErrors(report(str(path), document, work.faults))
+    return cases
 
 
 class _Check:
@@ -72,6 +118,8 @@ class _Check:
             sentence = "the file must begin with a key in the first column, such as sources:"
             self.faults.append(Fault(sentence, document.values[()], ()))
         self._root: dict[str, Any] = root if isinstance(root, dict) else {}
+        self._sinks: dict[str, SinkSettings] = {}
+        self.routes: list[tuple[Path, CompiledRoute]] = []
 
     def config(self) -> Config | None:
         self._top_level()
@@ -81,50 +129,86 @@ class _Check:
         by_vendor = {vendor: handler.Settings for vendor, handler in handlers.by_vendor().items()}
         by_type = {sink_type: sink.Settings for sink_type, sink in sinks.by_type().items()}
         named_sources = self._named("source", SourceSettings, "vendor", by_vendor)
-        named_sinks = self._named("sink", SinkSettings, "type", by_type)
-        routes = self._routes({"source": self._names("sources"), "vendor": tuple(by_vendor)})
-        if self.faults or server is None or redis is None or retention is None:
+        of_all = {key: value for key, value in self._root.items() if key in Company.model_fields}
+        company = self._settings(Company, (), "the top level", of_all)
+        zone = {"timezone": company.timezone} if company else {}
+        self._sinks = self._named("sink", SinkSettings, "type", by_type, zone)
+        stages, rules = self._stages(), self._rules()
+        tests = tuple(self.tests(self._known()))
+        if self.faults or server is None or redis is None or company is None or retention is None:
             return None
         return Config(
             server=server,
             redis=redis.model_copy(update={"data_dir": (self._folder / redis.data_dir).absolute()}),
+            timezone=company.timezone,
             sources=named_sources,
-            sinks=named_sinks,
-            routes=routes,
+            sinks=self._sinks,
+            stages=stages,
+            rules=rules,
             retention=retention,
+            edition=edition_of(cast("dict[str, Any]", self._document.root)),
+            tests=tests,
         )
+
+    def tests(self, known: Names) -> Iterator[Case]:
+        """The tests beside the rules, or those of a file of their own."""
+        read = partial(self._settings, TestSettings)
+        return CaseCheck(self._document, self._folder, known, read, self._fault).cases(self._root.get("tests", []))
+
+    def only_tests(self) -> None:
+        """Nothing else has a meaning in a file of tests."""
+        for key in self._root:
+            if key != "tests":
+                self._fault((key,), unknown_key(key, "a file of tests", ["tests"]), at_key=True)
+        if "tests" not in self._root:
+            self._fault((), missing_key("tests", "the file", "a list of tests below it"), missing="tests")
+
+    def _known(self) -> Names:
+        routes = self._root.get("routes", [])
+        values = enumerate(routes if isinstance(routes, list) else (), start=1)
+        names = [str(value.get("name", f"route-{i}")) for i, value in values if isinstance(value, dict)]
+        return Names(self._names("sources"), self._names("sinks"), [*names, DEFAULT])
 
     def _top_level(self) -> None:
         for key in self._root:
-            if key not in Config.model_fields:
-                sentence = unknown_key(key, "the top level", Config.model_fields)
+            if key not in TOP_LEVEL:
+                sentence = unknown_key(key, "the top level", TOP_LEVEL)
                 self._fault((key,), sentence, at_key=True)
         meanings = {
             "sources": "the ATS accounts that send webhooks",
             "sinks": "the places that events go to",
             "routes": "the rules that say which event goes to which sink",
         }
-        meant = {nearest(key, Config.model_fields) for key in self._root}
+        meant = {nearest(key, TOP_LEVEL) for key in self._root}
         for key, meaning in meanings.items():
             if isinstance(self._document.root, dict) and key not in meant:
                 self._fault((), missing_key(key, "the top level", meaning), missing=key)
 
     def _named(
-        self, word: str, base: type[_Model], chooser: str, known: Mapping[str, type[_Model]]
+        self,
+        word: str,
+        base: type[_Model],
+        chooser: str,
+        known: Mapping[str, type[_Model]],
+        unless_written: Mapping[str, Any] = MappingProxyType({}),
     ) -> dict[str, _Model]:
         """The sources, or the sinks: names with settings of the class that ``chooser`` chooses."""
         section = f"{word}s"
         found = {}
         entries = self._root.get(section, {})
         if not isinstance(entries, dict):
-            self._fault((section,), f'"{section}" must be {word}s by their names; write my-{word}: below it, indented')
+            self._fault(
+                (section,),
+                f'"{section}" must be {word}s by their names, without dashes; write my-{word}: below it, indented',
+            )
             return {}
         for name, value in entries.items():
             path = (section, name)
             if not _NAME.fullmatch(name):
                 self.faults.append(Fault(_bad_name(word, name), self._document.keys[path], (*path, "")))
             model = self._chosen(path, word, value, chooser, known)
-            if model and (settings := self._settings(model, path, f"the {word} {quoted(name)}", value)):
+            place = f"the {word} {quoted(name)}"
+            if model and (settings := self._settings(model, path, place, {**unless_written, **value})):
                 found[name] = settings
         return found
 
@@ -159,41 +243,74 @@ class _Check:
         try:
             return model.model_validate(value)
         except ValidationError as failure:
-            self.faults += plain_faults(self._document, path, place, model, failure)
+            below = any(fault.path and fault.path != path and fault.path[: len(path)] == path for fault in self.faults)
+            for fault in plain_faults(self._document, path, place, model, failure):
+                if fault.path != path or not below:  # else of the whole, because of a part that is wrong
+                    self.faults.append(fault)
             return None
 
-    def _routes(self, allowed: Mapping[str, tuple[str, ...]]) -> tuple[CompiledRoute, ...]:
-        routes: list[CompiledRoute] = []
+    def _rules(self) -> Ruleset:
+        allowed = {"source": self._names("sources"), "vendor": tuple(handlers.by_vendor())}
         values = self._root.get("routes", [])
         if not isinstance(values, list):
             self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
-            return ()
-        lines: dict[str, int] = {}
+            values = []
+        lines: dict[str, str] = {}
         for i, value in enumerate(values):
             path = ("routes", i)
+            self.faults += in_route(self._document, path, f"route {i + 1}")
             named = {"name": f"route-{i + 1}"} | value if isinstance(value, dict) else value
             if (route := self._settings(RouteSettings, path, f"route {i + 1}", named)) is None:
                 continue
             if first := lines.get(route.name):
-                sentence = f"a route {quoted(route.name)} stands in line {first} already; give this one another name"
+                sentence = f"a route {quoted(route.name)} stands in {first} already; give this one another name"
                 self._fault((*path, "name"), sentence)
-            lines.setdefault(route.name, self._document.values[path].line + 1)
-            routes += self._compiled(route, path, allowed)
-        return tuple(routes)
+            lines.setdefault(route.name, self._document.words_for(self._document.values[path].line))
+            self.routes += ((path, compiled) for compiled in self._compiled(route, f"route {i + 1}", path, allowed))
+        self.faults += unreachable(self._document, self.routes)
+        return Ruleset([route for _, route in self.routes], self._default())
 
     def _compiled(
-        self, route: RouteSettings, path: Path, allowed: Mapping[str, tuple[str, ...]]
+        self, route: RouteSettings, place: str, path: Path, allowed: Mapping[str, tuple[str, ...]]
     ) -> Iterator[CompiledRoute]:
-        known = self._names("sinks")
-        for i, sink in enumerate(route.send_to):
-            if known and sink not in known:
-                hint = did_you_mean(sink, known) or f"; known: {listed(known, 'and')}"
-                self._fault((*path, "send_to", i), f"there is no sink {quoted(sink)}{hint}")
+        if not route.send_to and not route.stop:
+            meaning = "the name of a sink, or a list of names"
+            self._fault(path, missing_key("send_to", place, meaning), missing="send_to")
+        self._known_sinks(route.send_to, (*path, "send_to"))
         try:
-            yield compile_route(route.name, route.when, route.send_to, allowed)
+            compiled = compile_route(
+                route.name, route.when, route.send_to, allowed, unless=route.unless, stop=route.stop
+            )
         except RuleErrors as errors:
             for error in errors.errors:
-                self._fault((*path, "when", *error.path), error.sentence, at_key=error.is_field)
+                self._fault((*path, *error.path), error.sentence, at_key=error.is_field)
+        else:
+            yield replace(compiled, enabled=route.enabled)
+
+    def _default(self) -> CompiledRoute | None:
+        if "default" not in self._root:
+            return None
+        self.faults += in_default(self._document)
+        settings = self._settings(DefaultSettings, ("default",), '"default"', self._root["default"])
+        if settings is None:
+            return None
+        self._known_sinks(settings.send_to, ("default", "send_to"))
+        return CompiledRoute(DEFAULT, settings.send_to)
+
+    def _stages(self) -> StageKinds:
+        told = self._root.get("stages", {})
+        for path in [("stages",), *(("sources", name, "stages") for name in self._names("sources"))]:
+            self.faults += in_stages(self._document, path)
+        settings = self._settings(StagesSettings, ("stages",), '"stages"', told)
+        return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY.items()])
+
+    def _known_sinks(self, targets: tuple[SendTo, ...], path: Path) -> None:
+        known = self._names("sinks")
+        for i, to in enumerate(targets):
+            if known and to.sink not in known:
+                self._fault((*path, i, to.sink), unknown_sink(to.sink, known), at_key=bool(to.overrides))
+            elif to.overrides and (settings := self._sinks.get(to.sink)):
+                self.faults += in_overrides(self._document, to, settings, (*path, i, to.sink))
 
     def _names(self, section: str) -> tuple[str, ...]:
         entries = self._root.get(section)
@@ -225,7 +342,8 @@ def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:
         if hidden := _TEXT_TAKEN_FOR_COMMENT.search(line):
             sentence += f"; a text that begins with # must be in quotes, as in {hidden[1]} {quoted(hidden[2])}"
         yield Fault(sentence, spot, path)
-    elif isinstance(value, dict) and list(value.values()) == [None] and (name := next(iter(value))).isupper():
+    elif isinstance(value, dict) and list(value.values()) == [None] and document.is_in_braces(path):
+        name = next(iter(value))
         yield Fault(f"a $ is missing before the {{; write ${{{name}}}", document.values[path], path)
         return
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

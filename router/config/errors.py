@@ -16,7 +16,8 @@ _FIRST_WORD = re.compile(r"\s*(?:-\s+)*(?:[A-Za-z_.-]{1,40}(?=[:\s]):?)?")
 
 @dataclass(frozen=True, slots=True)
 class ConfigError:
-    """``excerpt`` is the line at fault, the other values in it hidden. Lines and columns count from 1."""
+    """``excerpt`` is the line at fault, the other values in it hidden; ``words`` are the ones at fault, as far as they
+    may be shown. Lines and columns count from 1. A warning leaves the configuration usable."""
 
     file: str
     sentence: str
@@ -24,12 +25,26 @@ class ConfigError:
     column: int | None = None
     excerpt: str = ""
     caret: int = 0
+    words: str = ""
+    is_warning: bool = False
 
     def __str__(self) -> str:
+        sentence = f"warning: {self.sentence}" if self.is_warning else self.sentence
         if self.line is None:
-            return f"{self.file}: {self.sentence}"
+            return f"{self.file}: {sentence}"
         shown = f"\n    {self.excerpt}\n    {' ' * self.caret}^" if self.excerpt else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.sentence}{shown}"
+        return f"{self.file}:{self.line}:{self.column}: {sentence}{shown}"
+
+    @property
+    def as_json(self) -> dict[str, str | int | None]:
+        return {
+            "severity": "warning" if self.is_warning else "error",
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "words": self.words,
+            "message": self.sentence,
+        }
 
 
 class ConfigErrors(Exception):
@@ -40,24 +55,24 @@ class ConfigErrors(Exception):
         self.errors = tuple(errors)
 
 
-def report(file: str, document: Document, faults: Iterable[Fault]) -> ConfigErrors:
+def report(file: str, document: Document, faults: Iterable[Fault]) -> list[ConfigError]:
     """The faults as errors; of several at the same place the first one, which is the cause of the others."""
     firsts = {(fault.path or fault.span): fault for fault in reversed(list(faults))}
-    ordered = sorted(firsts.values(), key=lambda fault: _begin(fault.span))
-    return ConfigErrors(list(dict.fromkeys(_error(file, document, fault) for fault in ordered)))
+    ordered = sorted(firsts.values(), key=lambda fault: (_begin(fault.span), fault.is_warning))
+    return list(dict.fromkeys(_error(file, document, fault) for fault in ordered))
 
 
-def unreadable(file: str, text: str, fault: Fault) -> ConfigErrors:
+def unreadable(file: str, text: str, fault: Fault) -> ConfigError:
     """The one error of a text that is not YAML. What is a secret in it can't be told, so only first words are shown."""
     if fault.span is None:
-        return ConfigErrors([ConfigError(file, fault.sentence)])
+        return ConfigError(file, fault.sentence)
     line, column = _begin(fault.span)
     written = (text.splitlines() or [""])[line : line + 1]
     excerpt, caret = "", 0
     if written and (match := _FIRST_WORD.match(written[0])) and match[0].strip():
         hidden = "" if match.end() == len(written[0]) else f" {_HIDDEN}"
         excerpt, caret = _clipped(match[0].rstrip() + hidden, min(column, match.end() + len(hidden) - 1))
-    return ConfigErrors([ConfigError(file, fault.sentence, line + 1, column + 1, excerpt, caret)])
+    return ConfigError(file, fault.sentence, line + 1, column + 1, excerpt, caret)
 
 
 def _begin(span: Span | None) -> tuple[int, int]:
@@ -67,7 +82,20 @@ def _begin(span: Span | None) -> tuple[int, int]:
 def _error(file: str, document: Document, fault: Fault) -> ConfigError:
     line, column = _begin(fault.span)
     excerpt, caret = _excerpt(document, line, column, fault.hidden)
-    return ConfigError(file, fault.sentence, line + 1, column + 1, excerpt, caret)
+    words = "" if fault.hidden else _words(document, line, column)
+    there, number = document.place(line)
+    return ConfigError(there or file, fault.sentence, number + 1, column + 1, excerpt, caret, words, fault.is_warning)
+
+
+def _words(document: Document, number: int, column: int) -> str:
+    """The key or the value that begins there."""
+    line = document.lines[number] if number < len(document.lines) else ""
+    for token in document.tokens.get(number, []):
+        begin, end = _within(token.span, number, len(line))
+        if begin == column:
+            text = line[begin:end].rstrip()
+            return "" if _CONFIDENTIAL.search(text) else text[:_WIDEST]
+    return ""
 
 
 def _excerpt(document: Document, number: int, column: int, hidden: bool) -> tuple[str, int]:

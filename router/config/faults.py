@@ -21,12 +21,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong, in one sentence. ``hidden``: the text at that place must not be shown."""
+    """One thing that is wrong, in one sentence. ``hidden``: the text at that place must not be shown.
+
+    ``is_warning``: the configuration can be used as it is.
+    """
 
     sentence: str
     span: Span | None = None
     path: Path | None = None
     hidden: bool = False
+    is_warning: bool = False
 
 
 class Unreadable(Exception):
@@ -39,8 +43,8 @@ class Unreadable(Exception):
 
 _CAUSES = {
     "alphabetic or numeric": "a text that begins with * or & must be in quotes",
-    "mapping values are not allowed": "this colon is not expected: the line above may lack its own colon, or this line "
-    "is indented too far",
+    "mapping values are not allowed": "this colon is not expected: the line above may lack its own colon or the blank "
+    "after it, or this line is indented too far",
     "could not find expected ':'": "a key without its colon; write it as key: value",
     "end of stream": "this quote is not closed; add the same quote at the end of the text",
     "document indicator": "this quote is not closed; add the same quote at the end of the text",

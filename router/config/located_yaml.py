@@ -35,7 +35,8 @@ class Token:
 class Document:
     """``values`` and ``keys`` say where the value at a path stands, and the key that leads to it.
 
-    ``tokens`` has what stands in each line, from left to right.
+    ``tokens`` has what stands in each line, from left to right; ``files`` where the lines of each file begin, where
+    there are several.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -44,6 +45,17 @@ class Document:
     keys: dict[Path, Span] = field(default_factory=dict)
     tokens: dict[int, list[Token]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    files: list[tuple[int, str]] = field(default_factory=list)
+
+    def place(self, line: int) -> tuple[str | None, int]:
+        """The file that a line is of, and which one of it, from 0; None: there is only one."""
+        began = [(first, name) for first, name in self.files if first <= line]
+        return (began[-1][1], line - began[-1][0]) if began else (None, line)
+
+    def words_for(self, line: int) -> str:
+        """How a sentence names a line."""
+        file, number = self.place(line)
+        return f"line {number + 1} of {file}" if file else f"line {number + 1}"
 
     def value_at(self, path: Path) -> object:
         """The value as it was written."""
@@ -51,6 +63,10 @@ class Document:
         for step in path:
             value = value[step]  # type: ignore[index]
         return value
+
+    def is_in_braces(self, path: Path) -> bool:
+        span = self.values[path]
+        return self.lines[span.line].startswith("{", span.column)
 
     def known_part(self, path: Path) -> Path:
         """The longest way down ``path`` that exists in the file; steps that don't are left out."""

@@ -58,8 +58,8 @@ def _references(value: object, written: object) -> Iterator[tuple[str, str]]:
     if isinstance(value, Reference):
         yield str(value), written if isinstance(written, str) else "{file: ...}"
     elif isinstance(value, dict) and isinstance(written, dict):
-        for key, item in value.items():
-            yield from _references(item, written[key])
+        for key in value.keys() & written.keys():
+            yield from _references(value[key], written[key])
     elif isinstance(value, list) and isinstance(written, list):
         for item, text in zip(value, written, strict=True):
             yield from _references(item, text)

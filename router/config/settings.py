@@ -1,17 +1,31 @@
 """What a configuration holds, typed. Sources and sinks bring settings of their own, by vendor and by type."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainValidator,
+    RootModel,
+    SecretStr,
+    SerializeAsAny,
+)
 from pydantic_core import PydanticCustomError
 
 from handlers.settings import SourceSettings
-from router.rules import CompiledRoute
+from handlers.stages import StageKinds
+from router.edition import Edition
+from router.rules import Ruleset, SendTo
+from router.schema import StageKind
 from router.secret import Reference
-from router.units import Bytes, OneOrSeveral, Seconds
+from router.units import Bytes, OneOrSeveral, Seconds, Timezone
 from sinks.base import SinkSettings
 
 
@@ -28,8 +42,8 @@ def _public_url(value: object) -> object:
 class Server(_Settings):
     """Where the router listens."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=1, le=65535)
+    host: str = Field("127.0.0.1", description="This machine only; 0.0.0.0 lets other machines in.")
+    port: int = Field(8080, ge=1, le=65535, description="The port to listen on.")
     max_body: Bytes = Field(1024**2, ge=1024, le=64 * 1024**2, description="Larger webhooks are refused.")
     public_url: Annotated[str | None, BeforeValidator(_public_url)] = Field(
         None, description="The address under which vendors reach the router, to be shown to people."
@@ -55,30 +69,105 @@ def _redis_url(value: object) -> object:
 class Redis(_Settings):
     """The ledger's server. Without ``url`` the embedded one, with its data in ``data_dir``."""
 
-    url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = None
-    data_dir: Path = Path("data")
+    url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = Field(
+        None, description="Your own server: redis://HOST:6379/0, rediss:// with TLS, unix:///PATH for a socket."
+    )
+    data_dir: Path = Field(Path("data"), description="Where the router's own server keeps its data, beside this file.")
     max_memory: Bytes = Field(10**9, ge=16 * 1024**2, description="The embedded server takes no more.")
+
+
+class Company(_Settings):
+    """What holds for the whole file."""
+
+    timezone: Timezone = Field("UTC", description="Where the company is: dates and times in messages are those there.")
 
 
 class Retention(_Settings):
     """How long things are kept."""
 
-    events: Seconds = Field(30 * 86400.0, gt=0)
-    applications: Seconds = Field(365 * 86400.0, gt=0)
+    events: Seconds = Field(30 * 86400.0, gt=0, description="Events, and the webhooks as they came.")
+    applications: Seconds = Field(
+        365 * 86400.0, gt=0, description="The last known stage of an application, counted from its last change."
+    )
+
+
+def _send_to(value: object) -> SendTo:
+    match value:
+        case SendTo() | str():
+            return value if isinstance(value, SendTo) else SendTo(str(value))
+        case dict() if len(value) == 1 and isinstance(overrides := next(iter(value.values())), dict):
+            return SendTo(next(iter(value)), overrides)
+        case dict() if len(value) > 1:
+            sentence = "begin each sink with a dash of its own, and indent its settings for this route below its name"
+        case _:
+            sentence = "write the name of a sink, or a sink's name with settings for this route indented below it"
+    raise PydanticCustomError("send_to", sentence)
+
+
+Recipient = Annotated[SendTo, PlainValidator(_send_to, json_schema_input_type=str | dict[str, dict[str, Any]])]
+"""A sink's name; or the name with settings of that sink for one route only."""
 
 
 class RouteSettings(_Settings):
     """One rule as it is written: when an event matches, send it to sinks."""
 
-    name: str = Field(min_length=1, max_length=100)
-    when: Mapping[str, Any] = {}
-    send_to: OneOrSeveral[str] = Field(min_length=1, description="the name of a sink, or a list of names")
+    name: str = Field(min_length=1, max_length=100, description="what is shown with each delivery; your own words")
+    when: Mapping[str, Any] = Field({}, description="what an event must have; without it, every event matches")
+    unless: Mapping[str, Any] = Field({}, description="what an event must not have: where all of it is so, no match")
+    send_to: OneOrSeveral[Recipient] = Field(
+        (),
+        description="the name of a sink, or a list of names; below a name settings of that sink for this route only;"
+        " none with stop",
+    )
+    stop: bool = Field(False, description="whether the routes below are left out where this one matches")
+    enabled: bool = Field(True, description="false: the route is checked, and not used")
+
+
+class DefaultSettings(_Settings):
+    """Where an event goes that no route matched."""
+
+    send_to: OneOrSeveral[Recipient] = Field(min_length=1, description="the name of a sink, or a list of names")
+
+
+class StagesSettings(RootModel[Mapping[StageKind, OneOrSeveral[str]]]):
+    """Which stages are of which kind, for every source: names or ids, * stands for anything."""
+
+
+class TestSettings(_Settings):
+    """One test of the routes: given this, an event goes there."""
+
+    name: str = Field(min_length=1, max_length=100, description="what the test is about, to be shown where it fails")
+    payload: Path | None = Field(None, description="a file with a recorded webhook's body, beside this file")
+    source: str | None = Field(None, description="the source that the payload or the fields come from")
+    event: str | None = Field(None, description="the id of a stored event: evt_...")
+    fields: Mapping[str, Any] | None = Field(None, description="what the event has, as under when; the rest is absent")
+    send_to: OneOrSeveral[str] = Field(description="exactly the sinks that get it, or [] for none")
+    routes: OneOrSeveral[str] | None = Field(None, description="exactly the routes that match")
+    message: Mapping[str, OneOrSeveral[Annotated[str, Field(min_length=1)]]] = Field(
+        {}, description="sinks, each with texts that its message has"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test, and where it stands: the line from 1, and the file, where there are several."""
+
+    settings: TestSettings
+    line: int
+    file: str | None = None
+
+
+TOP_LEVEL = ("server", "redis", "timezone", "sources", "stages", "sinks", "routes", "default", "tests", "retention")
 
 
 class Config(_Settings):
     server: Server
     redis: Redis
+    timezone: str
     sources: Mapping[str, SerializeAsAny[SourceSettings]]
+    stages: InstanceOf[StageKinds] = Field(exclude=True)
     sinks: Mapping[str, SerializeAsAny[SinkSettings]]
-    routes: tuple[InstanceOf[CompiledRoute], ...]
+    rules: InstanceOf[Ruleset] = Field(exclude=True)
     retention: Retention
+    edition: InstanceOf[Edition] = Field(exclude=True)
+    tests: tuple[InstanceOf[Case], ...] = Field((), exclude=True)

@@ -57,7 +57,7 @@ def _text(name: str, path: str, about: About, *, first: bool = False) -> Told:
     field = field_at(path)
 
     def read(event: Event) -> str | None:
-        texts = field.texts(event)
+        texts = field.names(event)
         return without_nul(", ".join(texts[:1] if first else texts)) or None
 
     return Told(name, Kind.TEXT, about, read)

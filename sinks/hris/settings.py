@@ -1,16 +1,18 @@
 """The settings of the `hris_staging` sink, checked as far as they can be without a database."""
 
 import re
-from typing import Annotated, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from router.fields import UnknownField
+from router.fields import UnknownField, field_at
 from router.secret import Reference
+from router.templates import Asked
 from router.wording import did_you_mean, quoted
-from sinks.base import SinkSettings
+from sinks.base import Place, SinkSettings
 from sinks.hris.address import POSTGRESQL, SQLITE, Address
 from sinks.hris.columns import STAGING_COLUMNS, extra_columns
 
@@ -66,6 +68,9 @@ def _known_fields(extra: dict[str, str]) -> dict[str, str]:
 
 
 class HrisStagingSettings(SinkSettings):
+    needed: ClassVar[tuple[str, ...]] = ("application.id", "candidate.id", "merged_into")
+    """What rows are found by; without them a deleted candidate could not be taken out."""
+
     concurrency: int = Field(8, ge=1, le=100, description="Transactions at the same time, per worker.")
     url: Annotated[SecretStr, BeforeValidator(_database_url)] = Field(
         SecretStr("sqlite:///hris_staging.db"),
@@ -79,6 +84,10 @@ class HrisStagingSettings(SinkSettings):
     extra: Annotated[dict[Name, str], AfterValidator(_known_fields)] = Field(
         {}, description="Columns of your own, and the field of the event that fills each."
     )
+
+    def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:
+        for name, path in self.extra.items():
+            yield ("extra", name), [Asked(field_at(path).path, whole=True)]
 
     @model_validator(mode="after")
     def _names_are_different(self) -> Self:

@@ -291,18 +291,18 @@ class Rig:
         self.url = f"http://127.0.0.1:{port}"
         self.client = client
         self._redis_url = redis_url
-        self._config = folder / "config.yaml"
+        self.config = folder / "config.yaml"
         redis = f"data_dir: {folder}/data" if redis_url is None else "url: ${REDIS}"
         further = "\n  ".join(f"{sink}: {{type: hris_staging, url: '${{URL_OF_{sink}}}'}}" for sink in staging)
         config = _CONFIG.replace("$REDIS", redis).replace("$SINKS", further).replace("$NAMES", ", ".join(staging))
-        self._config.write_text(config)
+        self.config.write_text(config)
         given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url, "REDIS": redis_url or ""}
         given |= {f"URL_OF_{sink}": url for sink, url in staging.items()}
-        self._environment = {**os.environ, **given}
+        self.environment = {**os.environ, **given}
         self._lanes = (INTAKE, *map(sink_lane, (SINK, *staging)))
         self._programs: list[Program] = []
         self._paused: set[int] = set()
-        self.vendor = Vendor(client, self.url, sources_of(load(self._config, given))[SOURCES[0]].handler)
+        self.vendor = Vendor(client, self.url, sources_of(load(self.config, given))[SOURCES[0]].handler)
 
     # --- processes ----------------------------------------------------------------------------------------------
 
@@ -312,8 +312,8 @@ class Rig:
         parent = {} if command == "up" else {PARENT_VARIABLE: str(os.getpid())}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "router.cli", command, "--config", str(self._config)],
-                env=self._environment | parent,
+                [sys.executable, "-m", "router.cli", command, "--config", str(self.config)],
+                env=self.environment | parent,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -392,7 +392,7 @@ class Rig:
             program.process.kill()
             program.process.wait()
             for pid in program.children(""):
-                if str(self._config) in _ps(pid, "command"):
+                if str(self.config) in _ps(pid, "command"):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
         if self._redis_url is None:

@@ -9,10 +9,10 @@ from router.intake import route_event
 from router.ledger import BATCH, INTAKE, Ledger, sink_lane
 from router.project import project
 from router.records import Attempt, DeliveryRecord, DeliveryState, NewReceipt, Routed, Settled, WaitingFact
-from router.rules import CompiledRoute, compile_route
+from router.rules import Ruleset, compile_route
 from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Person, Stage
 from sinks.base import Result
-from tests.factories import PARTITION, SOURCE, RecordingSink, receipt_of
+from tests.factories import PARTITION, SOURCE, RecordingSink, destination, receipt_of
 
 SINK = "my-service"
 TYPES = (EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.STAGE_CHANGED, EventType.OFFER_CHANGED)
@@ -56,17 +56,17 @@ def bulk_fact(number: int) -> Fact:
 
 async def fill(ledger: Ledger, count: int, bulk: Bulk = Bulk(), *, first: int = 0) -> None:
     """So many events, with one delivery each per sink."""
-    routes = [compile_route("all", {}, bulk.sinks, {})]
+    rules = Ruleset([compile_route("all", {}, bulk.sinks)])
     for start in range(first, first + count, BATCH):
         numbers = range(start, min(start + BATCH, first + count))
-        await _fill(ledger, [receipt_of(bulk_fact(number), f"bulk {number}") for number in numbers], routes, bulk)
+        await _fill(ledger, [receipt_of(bulk_fact(number), f"bulk {number}") for number in numbers], rules, bulk)
         for sink in bulk.sinks:
             await _settle(ledger, sink, start, bulk)
 
 
-async def _fill(ledger: Ledger, receipts: Sequence[NewReceipt], routes: Sequence[CompiledRoute], bulk: Bulk) -> None:
+async def _fill(ledger: Ledger, receipts: Sequence[NewReceipt], rules: Ruleset, bulk: Bulk) -> None:
     assert all(answer is True for answer in await ledger.accept(PARTITION, receipts))
-    sinks = dict.fromkeys(bulk.sinks, RecordingSink())
+    sinks = {name: destination(RecordingSink(), name=name) for name in bulk.sinks}
     left = len(receipts)
     while left:
         _, claims = await ledger.claim(INTAKE, PARTITION, BATCH)
@@ -75,7 +75,7 @@ async def _fill(ledger: Ledger, receipts: Sequence[NewReceipt], routes: Sequence
         for claim, state in zip(claims, states, strict=True):
             waiting = WaitingFact.model_validate_json(codec.unpack(claim.head))
             new_state, events = project(state, waiting)
-            made = [route_event(event, routes, sinks, claim.subject, waiting) for event in events]
+            made = [route_event(event, rules, sinks, claim.subject, waiting) for event in events]
             routed.append(Routed(claim, waiting.receipt, SOURCE, new_state, made))
         assert 0 not in await ledger.commit(PARTITION, routed)
         left -= len(claims)

@@ -15,7 +15,17 @@ from router.lanes import LaneLoop, Lease
 from router.ledger import FURTHEST_SECONDS, Ledger, sink_lane
 from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, Settled
 from sinks.base import Outcome, Result, RetrySettings, SinkSettings
-from tests.factories import NOW, PARTITION, SOURCE, RecordingSink, claim_one, make_event, put_deliveries, until
+from tests.factories import (
+    NOW,
+    PARTITION,
+    SOURCE,
+    RecordingSink,
+    claim_one,
+    destination,
+    make_event,
+    put_deliveries,
+    until,
+)
 
 RETRY = RetrySettings()
 RECORD = DeliveryRecord(sink="slack", routes=("all",))
@@ -129,7 +139,7 @@ def sink() -> RecordingSink:
 
 def work(ledger: Ledger, sink: RecordingSink) -> Deliveries:
     quick = RetrySettings(tries=3).model_copy(update={"first": 0.01})
-    return Deliveries(ledger, "slack", sink, SinkSettings(type="recording", retry=quick))
+    return Deliveries(ledger, destination(sink, SinkSettings(type="recording", retry=quick), "slack"))
 
 
 async def run_once(ledger: Ledger, sink: RecordingSink, claim: Claim) -> Settled | None:

@@ -20,7 +20,7 @@ from router.mending import retry
 from router.records import DeliveryState, NewReceipt
 from router.schema import EventType
 from sinks.base import Outcome, Result, RetrySettings, SinkSettings
-from tests.factories import PARTITION, SOURCE, RecordingSink, claim_one, make_record, until
+from tests.factories import PARTITION, SOURCE, RecordingSink, claim_one, destination, make_record, until
 from tests.router.bulk import SINK, Bulk, fill
 
 DAY = 86400.0
@@ -263,7 +263,7 @@ async def test_retries_race_with_workers_and_with_each_other(ledger: Ledger) -> 
     settings = SinkSettings(
         type="recording", retry=RetrySettings.model_validate({"first": "1ms", "longest": "2ms", "tries": 2})
     )
-    loops = [LaneLoop(ledger, Deliveries(ledger, SINK, sink, settings), 8) for _ in range(2)]
+    loops = [LaneLoop(ledger, Deliveries(ledger, destination(sink, settings, SINK)), 8) for _ in range(2)]
     running = [asyncio.create_task(loop.run()) for loop in loops]
     give_up = time.monotonic() + 30
     while (await sizes(ledger))["delivered"] < count:

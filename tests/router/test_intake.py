@@ -3,20 +3,21 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
+from handlers.stages import StageKinds
 from router.enriching import Enricher
 from router.identity import delivery_id
 from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import Ledger, sink_lane
 from router.records import DeliveryState, NewReceipt, PutOff, Routed, StoredEvent
-from router.rules import CompiledRoute, compile_route
+from router.rules import CompiledRoute, Ruleset, compile_route
 from router.schema import Event, EventType, Outcome, StageKind
-from tests.factories import PARTITION, SOURCE, RecordingSink, make_fact, make_stage, receipt_of, until
+from tests.factories import PARTITION, SOURCE, RecordingSink, destination, make_fact, make_stage, receipt_of, until
 
 EVERYTHING = compile_route("everything", {}, ["slack", "hris"])
 MOVES = compile_route("moves", {"type": "StageChanged"}, ["slack"])
 HIRES = compile_route("hires", {"application.outcome": "HIRED"}, ["hris", "nowhere else"])
-SINKS = {name: RecordingSink() for name in ("slack", "hris", "nowhere else")}
+SINKS = {name: destination(RecordingSink(), name=name) for name in ("slack", "hris", "nowhere else")}
 MOVED = make_fact(EventType.STAGE_CHANGED, to=make_stage("Phone"))
 
 
@@ -27,7 +28,7 @@ class Taken:
         self, ledger: Ledger, routes: Sequence[CompiledRoute], enrichers: Mapping[str, Enricher] | None = None
     ) -> None:
         self.rung: list[tuple[str, int]] = []
-        intake = Intake(ledger, routes, SINKS, lambda *rung: self.rung.append(rung), enrichers)
+        intake = Intake(ledger, Ruleset(routes), StageKinds(()), SINKS, lambda *rung: self.rung.append(rung), enrichers)
         self.loop = LaneLoop[Job, Routed | PutOff](ledger, intake, 16)
         self._ledger = ledger
 

@@ -245,3 +245,19 @@ async def test_what_was_counted_last_is_handed_in_at_the_end(ledger: Ledger) -> 
     with pytest.raises(asyncio.CancelledError):
         await keeping_up
     assert (await ledger.counts())["gh", "rejected"] == 1
+
+
+async def test_sources_that_change_keep_the_secrets_that_were_learnt(ledger: Ledger) -> None:
+    book = SourceBook({"ats": Source("ats", thin(), enabled=True)}, ledger)
+    await ledger.keep_hook("ats", Hook(id="1", secret="made by the vendor"), "https://there")
+    await book.sync()
+    learnt = book.get("ats")
+    assert learnt is not None
+    book.use({"ats": Source("ats", thin(), enabled=False), "new": Source("new", thin(), enabled=True)})
+    changed = book.get("ats")
+    assert changed is not None
+    assert changed.handler.settings == learnt.handler.settings
+    assert not changed.enabled
+    assert book.get("new") is not None
+    book.use({})
+    assert book.get("ats") is None

@@ -15,7 +15,7 @@ from router.records import (
     NewEvent,
     Routed,
 )
-from router.rules import compile_route
+from router.rules import Ruleset, compile_route
 from router.schema import Candidate, EventType, Job
 from router.story import DeliveryStory, Story, events_of, print_story, read_story
 from sinks.base import Result
@@ -30,7 +30,9 @@ HOSTILE = "[red]Ada[/] [/] [link=https://evil.example]x[/link] \x1b[31m\u202e\\"
 def printed(story: Story, *rules: tuple[str, dict[str, object]]) -> str:
     stream = io.StringIO()
     console = Console(file=stream, highlight=False, soft_wrap=True, force_terminal=False, width=200)
-    print_story(story, [compile_route(name, when, ["my-service"]) for name, when in rules], console)
+    print_story(
+        story, Ruleset([compile_route(name, when, ["my-service"]) for name, when in rules]), console, rules_hash=""
+    )
     return stream.getvalue()
 
 

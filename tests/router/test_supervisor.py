@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -141,6 +142,55 @@ def test_a_wrong_configuration_ends_everything(up: Up) -> None:
     assert up.printed.endswith(
         "stopping: worker can't run with this configuration\nreceiver was asked\nreceiver is done\n"
     )
+
+
+def test_a_configuration_that_was_good_once_is_waited_for(up: Up) -> None:
+    code = f"""
+import os, sys, time
+from pathlib import Path
+starts = Path({str(up.folder)!r}) / "starts"
+count = len(starts.read_text()) if starts.exists() else 0
+starts.write_text("." * (count + 1))
+if count in (1, 2):
+    sys.exit(2)
+if count == 0:
+    os.kill(os.getpid(), 9)
+"""
+    process = up.start(("receiver", POLITE), ("worker", code + POLITE), settings={"FIRST_PAUSE_SECONDS": 0.05})
+    up.wait_for("worker is up")
+    assert process.poll() is None
+    assert "stopping" not in up.printed
+    assert up.printed.count("it ended with code 2") == 2
+    assert len(up.pids("receiver")) == 1
+
+
+def test_a_hangup_is_passed_on_to_the_children_and_stops_nothing(up: Up) -> None:
+    listening = POLITE.replace(
+        "signal.signal(signal.SIGTERM, end)",
+        "signal.signal(signal.SIGTERM, end)\n"
+        "signal.signal(signal.SIGHUP, lambda *_: os.write(2, f\"{os.environ['NAME']} reads\\n\".encode()))",
+    ).replace("time.sleep(60)", "while True: time.sleep(0.02)")
+    process = up.start(("receiver", listening), ("worker", listening))
+    up.wait_for("is up", times=2)
+    for times in (2, 4):
+        process.send_signal(signal.SIGHUP)
+        up.wait_for("reads", times=times)
+    assert up.printed.count("worker reads") == 2
+    assert process.poll() is None
+
+
+def test_without_its_terminal_it_stops(up: Up) -> None:
+    """As when the window is closed in which it was started."""
+    told = {"children": [("worker", POLITE)], "data_dir": None, "settings": {}}
+    (up.folder / "printed").touch()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.dup2(os.open(up.folder / "printed", os.O_WRONLY | os.O_APPEND), 2)
+        os.execv(sys.executable, [sys.executable, "-c", UP, json.dumps(told)])
+    up.wait_for("worker is up")
+    os.close(terminal)
+    eventually(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+    assert up.printed.endswith("worker was asked\nworker is done\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

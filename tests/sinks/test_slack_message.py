@@ -24,7 +24,8 @@ from router.schema import (
     RejectionReason,
     Stage,
 )
-from sinks.slack_message import cleaned, message
+from sinks.slack_message import message
+from sinks.slack_text import cleaned
 from tests.sinks.slack_events import EVENTS, FOLDER, as_golden
 from tests.sinks.slack_limits import check_message, texts
 

@@ -1,0 +1,127 @@
+"""What is right by itself and yet hardly meant: routes and sinks that nothing reaches, names that nothing ever had."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from router.conditions import Pattern, comparable, folded
+from router.config.faults import Fault, Path
+from router.config.located_yaml import Document
+from router.fields import field_at, text_of
+from router.implication import all_imply
+from router.rules import Asked, CompiledRoute
+from router.wording import listed, nearest, quoted
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "stage": ("to_stage", "from_stage", "application.stage"),
+    "job": ("job.title",),
+    "department": ("job.departments",),
+    "office": ("job.offices",),
+    "candidate source": ("application.source",),
+}
+"""What rules name that companies name themselves, and the fields that hold such names. Nothing of a candidate's own."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The names that ``events`` events have, by `KINDS`."""
+
+    events: int
+    names: Mapping[str, Set[str]] = field(repr=False)
+
+
+_SHOWN = 4
+_NEVER_SHOWN = {"candidate source"}
+_KIND_OF = {field_at(name).steps: kind for kind, names in KINDS.items() for name in names}
+
+
+def unreachable(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:
+    """Routes that never get their turn: what they match, a route above them matches too, and stops."""
+    stopping: list[CompiledRoute] = []
+    for path, route in routes:
+        if not route.enabled:
+            continue
+        above = next((other for other in stopping if all_imply(route.tests, other.tests)), None)
+        if above is not None:
+            whole = "every event" if not above.tests else "all that it matches"
+            yield Fault(
+                f"the route {quoted(route.name)} is never reached: {quoted(above.name)} above it matches {whole} and"
+                " stops; move this one above it, or remove one of them",
+                document.spot(path),
+                path,
+            )
+        elif route.stop:
+            stopping.append(route)
+
+
+def unused_default(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:
+    """A default beside a route that matches everything."""
+    if isinstance(document.root, dict) and "default" in document.root:
+        for _, route in routes:
+            if route.enabled and not route.tests:
+                sentence = f'"default" never gets anything: the route {quoted(route.name)} matches every event'
+                yield _at(document, ("default",), f"{sentence}; give that one conditions, or remove the default")
+                return
+
+
+def unused_sinks(document: Document) -> Iterator[Fault]:
+    """Sinks that no route and no default sends to."""
+    root = document.root
+    if not isinstance(root, dict) or not isinstance(sinks := root.get("sinks"), dict):
+        return
+    routes = root.get("routes")
+    used = {
+        name for route in [*(routes if isinstance(routes, list) else ()), root.get("default")] for name in _named(route)
+    }
+    for name in sinks.keys() - used:
+        sentence = f"no route sends to {quoted(name)}; add a route with send_to: {name}, or remove the sink"
+        yield _at(document, ("sinks", name), sentence)
+
+
+def _named(route: object) -> list[str]:
+    """The sinks that a route names, also those with settings for this route below their names."""
+    names = route.get("send_to") if isinstance(route, dict) else None
+    several = names if isinstance(names, list) else [names]
+    return [str(name) for one in several for name in (one if isinstance(one, dict) else [one]) if name is not None]
+
+
+def never_seen(document: Document, routes: Sequence[tuple[Path, CompiledRoute]], seen: Seen) -> Iterator[Fault]:
+    """Names in conditions that no event had so far."""
+    for path, route in routes:
+        for asked in route.asked:
+            kind = _KIND_OF.get(asked.field.steps, "")
+            names = seen.names.get(kind, frozenset())
+            if names and not _is_among(asked.value, names):
+                yield _at(document, (*path, *asked.path), _sentence(kind, asked, names, seen.events))
+
+
+def _is_among(value: object, names: Set[str]) -> bool:
+    text, known = folded(text_of(value)), comparable(names)
+    return any(map(Pattern.of(text).fits, known)) if "*" in text else text in known
+
+
+def _sentence(kind: str, asked: Asked, names: Set[str], looked_at: int) -> str:
+    sentence = f"no {kind} in {newest(looked_at)} is {quoted(asked.value)}"
+    if kind in _NEVER_SHOWN:
+        return f"{sentence}; check how it is spelt"
+    meant = _nearest_name(text_of(asked.value), names)
+    if meant:
+        return f"{sentence}; did you mean {quoted(meant)}?"
+    some = sorted(names, key=folded)
+    more = f" and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
+    known = ", ".join(map(quoted, some[:_SHOWN])) + more if more else listed(map(quoted, some), "and")
+    return f"{sentence}; seen were {known}"
+
+
+def newest(looked_at: int) -> str:
+    return "the newest event" if looked_at == 1 else f"the newest {looked_at} events"
+
+
+def _nearest_name(text: str, names: Set[str]) -> str | None:
+    """By the whole name, else by one word of it: who writes "Onsit*" may mean "Virtual Onsite"."""
+    wanted = text.replace("*", " ").strip()
+    by_word = {word: name for name in sorted(names) for word in name.split()}
+    return nearest(wanted, names) or by_word.get(nearest(wanted, by_word) or "")
+
+
+def _at(document: Document, path: Path, sentence: str) -> Fault:
+    return Fault(sentence, document.spot(path), path, is_warning=True)
