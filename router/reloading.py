@@ -51,8 +51,8 @@ class Reloader:
         self._notes_rules = notes_rules
         self._process = uuid4().hex
         self._wake = asyncio.Event()
-        self._asked = True  # what changed between the start of the process and now is seen at the first look
-        self._seen: _Signature = ()
+        self._asked = False
+        self._seen: _Signature | None = None  # so that a change between the start and the first look is not missed
         self._refused: Sequence[ConfigError] = ()
         self._state: ConfigState | None = None
         self._is_told = False

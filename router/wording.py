@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+OF_ITS_OWNER = "of_its_owner"
+"""The kind of a pydantic error whose sentence goes on after the name of the source or sink that has the setting."""
+
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that ``word`` most likely stands for, whatever its case."""

@@ -29,7 +29,7 @@ from router.fields import Shape, UnknownField
 from router.schema import Event
 from router.templates import Asked
 from router.units import OneOrSeveral, Seconds, Timezone
-from router.wording import listed, quoted
+from router.wording import OF_ITS_OWNER, listed, quoted
 
 RESPONSE_KEPT = 2048
 """Bytes of a target's answer that are kept with the attempt."""
@@ -87,12 +87,10 @@ Place = tuple[str | int, ...]
 """Keys and list positions from a sink's settings to a value."""
 
 
-def located(problems: Iterable[tuple[Place, str]]) -> ValidationError:
+def located(problems: Iterable[tuple[Place, str]], kind: str = "setting") -> ValidationError:
     """What a check of several values found: where in the settings, and in one sentence what to do."""
     lines = [
-        InitErrorDetails(
-            type=PydanticCustomError("setting", "{sentence}", {"sentence": sentence}), loc=place, input=None
-        )
+        InitErrorDetails(type=PydanticCustomError(kind, "{sentence}", {"sentence": sentence}), loc=place, input=None)
         for place, sentence in problems
     ]
     return ValidationError.from_exception_data("settings", lines)
@@ -167,9 +165,9 @@ class SinkSettings(BaseModel):
             beyond = [each.path for each in asked if not (allowed.covers if each.whole else allowed.reaches)(each.path)]
             if beyond:
                 names = listed(map(quoted, beyond), "and")
-                problems.append((place, f"fields does not let {names} through; add it there, or do not ask for it"))
+                problems.append((place, f"does not get {names}; add it to its fields, or do not ask for it here"))
         if problems:
-            raise located(problems)
+            raise located(problems, OF_ITS_OWNER)
         return self
 
     def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:

@@ -97,10 +97,10 @@ _CHANNELS = "write the channel's name in small letters, such as hiring or team-b
 def _checked_channel(channel: str) -> str:
     if not is_template(channel):
         return _one_spelling(channel)
-    fixed = "".join(_compiled(channel, CHANNEL).fixed).strip().removeprefix("#")
+    fixed = "".join(_compiled(channel.strip(), CHANNEL).fixed).removeprefix("#")
     if fixed and (not _CHANNEL_NAME.fullmatch(fixed) or fixed != fixed.lower()):
         raise PydanticCustomError("slack_channel", _CHANNELS)
-    return channel
+    return channel.strip()
 
 
 def _checked_template(text: str) -> str:

@@ -191,7 +191,9 @@ class _Composer:
                 key = None
             value = self._node(next(self._events), depth + 1)
             if key is None:
-                self._fault("a key must be one word, not a list, a mapping or an alias", span)
+                is_template = isinstance(event, yaml.MappingStartEvent)
+                hint = '; a text with {{ }} must be in quotes: "{{ candidate.name }}"' if is_template else ""
+                self._fault(f"a key must be one word, not a list, a mapping or an alias{hint}", span)
             elif key == "<<":
                 self._fault('"<<" (merging) is not supported; write the settings out', span)
             elif key in seen:

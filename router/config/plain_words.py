@@ -12,7 +12,7 @@ from router.config.faults import Fault, Path
 from router.config.located_yaml import Document
 from router.config.references import as_written
 from router.units import like
-from router.wording import did_you_mean, listed, nearest, quoted
+from router.wording import OF_ITS_OWNER, did_you_mean, listed, nearest, quoted
 
 _LIMITS = {
     "greater_than": ("more than", "gt"),
@@ -66,6 +66,8 @@ def plain_faults(
             yield Fault(unknown_key(str(known[-1]), where, fields), document.keys.get(known), known)
         else:
             sentence = _sentence(error, _name(known), document.value_at(known))
+            if error["type"] == OF_ITS_OWNER:
+                sentence = f"{_name(known)}: {place} {_message(error)}"
             yield Fault(sentence, document.spot(known), known, hidden=error["type"] == "literal_secret")
 
 

@@ -161,16 +161,17 @@ async def waiting_for(rig: Rig, sink: str) -> list[ListedDelivery]:
 
 async def test_a_changed_sink_is_called_as_it_is_now_when_what_runs_has_ended(rig: Rig, second: Endpoint) -> None:
     program = await up(rig)
-    rig.endpoint.seconds = 1.0
+    rig.endpoint.seconds = 3.0
+    await asyncio.gather(*(rig.vendor.post(Step(application, 1)) for application in range(100, 110)))
+    await eventually(lambda: rig.endpoint.in_flight == 10)
+    write(rig, rig.config.read_text().replace("'${ENDPOINT}'", f"'{second.url}'"))
+    await eventually(lambda: len(program.said(IN_USE)) == 2)
+    assert rig.endpoint.in_flight == 10
     async with rig.vendor.busy(applications=20, pause=0.2):
-        await eventually(lambda: rig.endpoint.in_flight > 5)
-        write(rig, rig.config.read_text().replace("'${ENDPOINT}'", f"'{second.url}'"))
-        await eventually(lambda: len(program.said(IN_USE)) == 2)
         await came(second, 1)
         assert rig.endpoint.in_flight == 0
-        at_old = len(rig.endpoint.arrivals)
         await came(second, 50)
-        assert len(rig.endpoint.arrivals) == at_old
+    assert len(rig.endpoint.arrivals) == 10
     acknowledged = set(rig.vendor.acknowledged)
     await eventually(lambda: acknowledged <= {*steps(rig.endpoint), *steps(second)})
     assert not set(steps(rig.endpoint)) & set(steps(second))

@@ -36,7 +36,21 @@ ENVIRONMENT = {
     "HRIS_DATABASE_URL": "sqlite:///hris_staging.db",
     "COLUMNS": "200",
 }
-COMMANDS = ["up", "serve", "work", "check", "demo", "send", "show", "inspect", "schema", "schema event"]
+COMMANDS = [
+    "up",
+    "serve",
+    "work",
+    "check",
+    "test",
+    "explain",
+    "rehearse",
+    "demo",
+    "send",
+    "show",
+    "inspect",
+    "schema",
+    "schema event",
+]
 NEEDS_CONFIG = [["up"], ["serve"], ["work"], ["check"], ["send", "greenhouse"], ["show", "evt_1"]]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from router import reloading
 from router.config import Config, ConfigErrors, load
 from router.config.partly import without_rules
 from router.connection import client, end
+from router.edition import Edition
 from router.ledger import Ledger
 from router.parts import Origin
 from router.records import ConfigState
@@ -53,11 +54,13 @@ class Used:
         self.ledger = ledger
         origin = Origin(path, port=port)
         self.failing = False
+        self.on_use: Callable[[Config], None] = lambda _: None
         self.reloader = Reloader(origin, origin.load(), ledger, self.use, notes_rules=notes_rules)
 
     def use(self, config: Config) -> None:
         if self.failing:
             raise ZeroDivisionError
+        self.on_use(config)
         self.configs.append(config)
 
     @property
@@ -98,6 +101,26 @@ async def test_a_change_is_used_as_a_whole_and_logged(config: Path, ledger: Ledg
         await until(lambda: used.routes == ["all", "more"])
         assert (await ledger.rules_log())[0].hash == load(config).edition.hash
         assert await used.states() == []
+
+
+async def test_rules_are_logged_before_any_event_goes_by_them(
+    config: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+
+    async def note(edition: Edition) -> bool:
+        logged.append(edition.hash)
+        return True
+
+    monkeypatch.setattr(ledger, "note_rules", note)
+    async with reloads(Used(config, ledger)) as used:
+        used.on_use = lambda changed: seen.append(changed.edition.hash in logged)
+        seen: list[bool] = []
+        write(config, MORE)
+        await until(lambda: used.routes == ["all", "more"])
+        assert seen == [True]
+        await asyncio.sleep(0.1)
+        assert len(logged) == 2
 
 
 async def test_a_receiver_does_not_log_rules(config: Path, ledger: Ledger) -> None:

@@ -181,7 +181,7 @@ def test_a_hangup_is_passed_on_to_the_children_and_stops_nothing(up: Up) -> None
 
 def test_without_its_terminal_it_stops(up: Up) -> None:
     """As when the window is closed in which it was started."""
-    told = {"children": [("worker", POLITE)], "data_dir": None, "settings": {}}
+    told: dict[str, object] = {"children": [("worker", POLITE)], "data_dir": None, "settings": {}}
     (up.folder / "printed").touch()
     pid, terminal = pty.fork()
     if pid == 0:

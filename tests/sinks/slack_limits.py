@@ -107,5 +107,17 @@ def _length(text: str) -> int:
     return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
 
 
-_CHECKS = {"rich_text": _check_rich_text, "context": _check_context}
+def _check_section(block: dict[str, Any]) -> None:
+    """The author's mrkdwn: only what is written as a link is one, and nothing of it is in the notification."""
+    assert set(block) == {"type", "text"}
+    assert set(block["text"]) == {"type", "text", "verbatim"}
+    assert (block["text"]["type"], block["text"]["verbatim"]) == ("mrkdwn", True)
+    for line in block["text"]["text"].splitlines():
+        if line.strip():
+            _check_text(line, 3000)
+    assert 0 < _length(block["text"]["text"]) <= 3000
+    assert not _ENTITY_FREE.search(block["text"]["text"])
+
+
+_CHECKS = {"rich_text": _check_rich_text, "context": _check_context, "section": _check_section}
 _ELEMENTS = {"text": _check_rich_text_text, "link": _check_link, "date": _check_date}
