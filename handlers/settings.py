@@ -20,7 +20,7 @@ def _checked(url: str) -> str:
         raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
 
 
-ApiUrl = Annotated[str, AfterValidator(_checked)]
+ApiUrl = Annotated[str, AfterValidator(_checked), Field(description="where the vendor's API is")]
 """The address of a vendor's API, as far as its paths have in common."""
 
 PENDING = "pending"

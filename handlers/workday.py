@@ -6,7 +6,7 @@ form, the row of a report.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -39,30 +39,33 @@ _YES = frozenset(("1", "true", "yes", "y"))
 T = TypeVar("T", Person, Stage, RejectionReason)
 
 
+Alias = Annotated[str, Field(description="what this column is called in the report")]
+
+
 class Columns(BaseModel):
     """What the columns of a report are called: their XML aliases in Workday. A report may lack all but the first."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    application_id: str = "Job_Application_ID"
-    candidate_id: str = "Candidate_ID"
-    candidate_name: str = "Candidate_Name"
-    first_name: str = "First_Name"
-    last_name: str = "Last_Name"
-    email: str = "Email"
-    phone: str = "Phone"
-    requisition_id: str = "Job_Requisition_ID"
-    requisition_title: str = "Job_Requisition_Title"
-    applied_at: str = "Job_Application_Date"
-    stage_id: str = "Stage_ID"
-    stage: str = "Stage"
-    disposition_id: str = "Disposition_ID"
-    disposition: str = "Disposition"
-    withdrawn: str = "Withdrawn"
-    changed_at: str = "Last_Status_Change"
-    source: str = "Source"
-    referred_by_id: str = "Referred_By_ID"
-    referred_by: str = "Referred_By"
+    application_id: Alias = "Job_Application_ID"
+    candidate_id: Alias = "Candidate_ID"
+    candidate_name: Alias = "Candidate_Name"
+    first_name: Alias = "First_Name"
+    last_name: Alias = "Last_Name"
+    email: Alias = "Email"
+    phone: Alias = "Phone"
+    requisition_id: Alias = "Job_Requisition_ID"
+    requisition_title: Alias = "Job_Requisition_Title"
+    applied_at: Alias = "Job_Application_Date"
+    stage_id: Alias = "Stage_ID"
+    stage: Alias = "Stage"
+    disposition_id: Alias = "Disposition_ID"
+    disposition: Alias = "Disposition"
+    withdrawn: Alias = "Withdrawn"
+    changed_at: Alias = "Last_Status_Change"
+    source: Alias = "Source"
+    referred_by_id: Alias = "Referred_By_ID"
+    referred_by: Alias = "Referred_By"
 
 
 class WorkdaySettings(SourceSettings):
