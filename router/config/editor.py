@@ -110,7 +110,7 @@ def _written(schema: Schema) -> Schema:
     default = told.pop("default", None)
     for key in ("properties", "patternProperties"):
         if key in told:
-            told[key] = {name: _written(inner) for name, inner in told[key].items()}
+            told[key] = {name: _written(_described(inner, schema)) for name, inner in told[key].items()}
     for key in ("items", "additionalProperties", "propertyNames"):
         if isinstance(told.get(key), dict):
             told[key] = _written(told[key])
@@ -120,6 +120,13 @@ def _written(schema: Schema) -> Schema:
     if "$ref" in told and len(told) > 1:  # draft 7 looks at nothing beside it
         told["allOf"] = [{"$ref": told.pop("$ref")}]
     return _with_default(_or_variable(told), default)
+
+
+def _described(schema: Schema, whole: Schema) -> Schema:
+    """A setting that says nothing by itself is told as what it is part of."""
+    if "$ref" in schema or "description" not in whole:
+        return schema
+    return {"description": whole["description"]} | schema
 
 
 def _or_variable(schema: Schema) -> Schema:
