@@ -23,6 +23,7 @@ BAD = Path(__file__).parent / "bad"
 SCHEMA = config_schema()
 VALIDATOR = Draft7Validator(SCHEMA)
 
+
 def marked(text: str) -> list[str]:
     """Where an editor marks something. YAML as we read it is the one that editors know (1.2)."""
     return [".".join(map(str, error.path)) for error in VALIDATOR.iter_errors(read(text).root)]
