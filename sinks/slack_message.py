@@ -83,9 +83,8 @@ def message(event: Event) -> dict[str, Any]:
 def own_message(event: Event, template: Template, zone: tzinfo) -> dict[str, Any]:
     """As `message`, in the words of a template; where these come to nothing, in ours."""
     said = cut(template.text(event, zone).strip(), _LONGEST_SECTION)
-    ours = message(event)
     if not cleaned(said):
-        return ours
+        return message(event)
     plain = _LABELLED.sub(_label, said).translate(_NO_FORMAT)
     words = cut(cleaned(plain, len(plain)), _LONGEST_NOTIFICATION)
     marks = " ".join(_marks(event))
@@ -93,7 +92,8 @@ def own_message(event: Event, template: Template, zone: tzinfo) -> dict[str, Any
     if marks:
         note = {"type": "plain_text", "text": marks, "emoji": False}
         blocks.append({"type": "context", "elements": [note]})
-    return {"text": f"{marks} {words}".strip() if words else ours["text"], "blocks": blocks, **_AS_IT_IS}
+    text = f"{marks} {words}".strip() if words else message(event)["text"]
+    return {"text": text, "blocks": blocks, **_AS_IT_IS}
 
 
 def _label(link: re.Match[str]) -> str:

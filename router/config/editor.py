@@ -83,7 +83,6 @@ def config_schema() -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "ats-router",
         **whole,
-        "additionalProperties": False,
         "definitions": dict(sorted((parts | _conditions()).items())),
     }
 

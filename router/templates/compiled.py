@@ -1,5 +1,6 @@
 """A checked template -> something that renders events for one target."""
 
+import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from datetime import UTC, tzinfo
 from functools import cache, lru_cache
 from typing import Any
 
-import markupsafe
 from jinja2 import nodes
 from jinja2.runtime import Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -33,11 +33,11 @@ class Target:
 
 
 def _html_link(url: str, words: str) -> str:
-    return f'<a href="{markupsafe.escape(url)}">{markupsafe.escape(words)}</a>'
+    return f'<a href="{html.escape(url)}">{html.escape(words)}</a>'
 
 
 PLAIN = Target("plain", str, lambda url, words: f"{words} ({url})")
-HTML = Target("html", lambda text: str(markupsafe.escape(text)), _html_link)
+HTML = Target("html", html.escape, _html_link)
 
 
 class _Written(str):

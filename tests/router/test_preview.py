@@ -45,6 +45,18 @@ def test_slack_message_as_people_see_it(config: Path) -> None:
     assert "<!date" not in shown
 
 
+def test_a_message_in_own_words(config: Path) -> None:
+    template = "*{{ candidate.name }}* <R&D>\\n{{ application.url | link('Open') }}"
+    config.write_text(
+        config.read_text().replace("    channel: hiring\n", f'    channel: hiring\n    template: "{template}"\n')
+    )
+    shown = preview(config, "recruiters")
+    assert "*Ada Lovelace* <R&D>" in shown
+    assert "Open" in shown
+    assert "https" not in shown
+    assert "Notification: Ada Lovelace" in shown
+
+
 def test_another_type(config: Path) -> None:
     assert "Ada Lovelace was hired" in preview(config, "recruiters", "--type", "OutcomeChanged")
 

@@ -141,8 +141,8 @@ def test_html_is_escaped_but_not_what_the_author_wrote() -> None:
     event = EVENT.model_copy(update={"candidate": Candidate(name="<b>O'Neil</b>")})
     text = "<i>{{ candidate.name }}</i> {{ job.url | link(candidate.name) }}"
     assert compiled(text, HTML).text(event) == (
-        "<i>&lt;b&gt;O&#39;Neil&lt;/b&gt;</i> "
-        '<a href="https://ats.example.com/jobs/1?a=b&amp;c=d">&lt;b&gt;O&#39;Neil&lt;/b&gt;</a>'
+        "<i>&lt;b&gt;O&#x27;Neil&lt;/b&gt;</i> "
+        '<a href="https://ats.example.com/jobs/1?a=b&amp;c=d">&lt;b&gt;O&#x27;Neil&lt;/b&gt;</a>'
     )
 
 
