@@ -181,6 +181,9 @@ class EventSettings(Part):
         return EventType.APPLICATION_UPDATED if self.type == SNAPSHOT else EventType(self.type)
 
 
+_ShortOrWhole = BeforeValidator(_as_settings, json_schema_input_type=str | EventSettings)
+
+
 class Values(Part):
     """The vendor's words, and what they mean in ours. ``*`` stands for anything; our own words need no entry."""
 
@@ -209,7 +212,7 @@ class MappingSettings(SecretSettings):
     """For sources whose events and fields the configuration describes."""
 
     event: Where = Field(description="where the event's name is: an expression like data.type, or {header: NAME}")
-    events: Mapping[str, Annotated[EventSettings, BeforeValidator(_as_settings)]] = Field(
+    events: Mapping[str, Annotated[EventSettings, _ShortOrWhole]] = Field(
         {}, description="what each event becomes, by its name; * stands for anything"
     )
     each: Path | None = Field(
