@@ -98,7 +98,10 @@ class Greenhouse(Handler):
         ],
         events=[*_APPLICATION_ACTIONS, *_OFFER_ACTIONS, "delete_application", *_PERSON_ACTIONS, "candidate_anonymized"],
         verified="the Signature header, an HMAC-SHA256 over the exact body",
-        missing=["who did it", "the stage before (the router knows it from the event before)", "interviews"],
+        missing=[
+            "who did it, interviews, and the candidate of an offer",
+            "the stage before, and the job of an offer: the router knows them if it heard of the application before",
+        ],
     )
     kept_headers = frozenset({_DELIVERY_ID})
 

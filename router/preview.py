@@ -80,6 +80,7 @@ _JOB = Job(
     title="Backend Engineer",
     departments=["Engineering"],
     location="Berlin",
+    recruiters=[Person(id="6", name="Ann Lee", email="ann.lee@example.com")],
     url="https://ats.example.com/jobs/12",
 )
 _INTERVIEW = Interview(

@@ -173,6 +173,9 @@ def _learn(state: ApplicationState, fact: Fact) -> ApplicationState:
     changed: dict[str, object] = {"version": fact.vendor_version or state.version}
     if fact.type in _TELL_CONTENT and not fact.needs_enrichment:
         changed["content"] = _content(fact) or state.content
+    if fact.application is not None:
+        job = _job(state, fact)
+        changed["job"] = job if job is not None and job.title is not None else state.job
     told = set(state.told)
     created = fact.type is EventType.APPLICATION_CREATED and _once(fact) not in state.told
     if (stage := _stage(fact)) is not None:
@@ -201,6 +204,7 @@ def _event(state: ApplicationState, waiting: WaitingFact, event_type: EventType,
     fact = waiting.fact
     fields = {name: getattr(fact, name) for name in _FACT_FIELDS}
     fields["application"] = _application(state, fact, event_type, late=late)
+    fields["job"] = _job(state, fact)
     if event_type is EventType.STAGE_CHANGED:
         fields["from_stage"] = fact.from_stage or _stage_before(state, fact, late=late)
         fields["to_stage"] = _stage(fact)
@@ -224,6 +228,15 @@ def _event(state: ApplicationState, waiting: WaitingFact, event_type: EventType,
             "test": waiting.test,
         }
     )
+
+
+def _job(state: ApplicationState, fact: Fact) -> Job | None:
+    """What is told of the job; where that is nothing or its id alone, what was told of the same job before, so that a
+    rule about the job holds for bare ids too."""
+    told, known = fact.job, state.job
+    if fact.application is None or known is None or (told is not None and told.title is not None):
+        return told
+    return known if told is None or told.id in (None, known.id) else told
 
 
 def _decided_at(fact: Fact, application: Application | None) -> datetime | None:

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 from handlers.base import Disposition
 from handlers.connecting import Hook
 from router.identity import partition_in
-from router.schema import Fact, Model, Outcome, Stage
+from router.schema import Fact, Job, Model, Outcome, Stage
 from sinks.base import Result
 
 
@@ -55,6 +55,7 @@ class ApplicationState(Model):
     stage: Stage | None = None
     outcome: Outcome | None = None
     told: frozenset[str] = frozenset()
+    job: Job | None = Field(None, description="What was told of its job; nothing of the candidate is kept here.")
     content: str | None = Field(None, description="A digest of the rest that was last said of it.")
 
 

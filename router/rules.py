@@ -48,6 +48,7 @@ _ALIKE = {word: words for words in (_TRUE, _FALSE) for word in words}
 _SIGN = re.compile(r"(>=|<=|!=|>|<)\s*(.+)")
 _IN_WORDS = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below", "!=": "not"}
 
+_TYPOGRAPHIC = tuple("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")  # as word processors make them
 _GROUPS = ("any", "all", "not")
 _NO_FIELDS = {
     "or": 'write "any" instead of "or"',
@@ -283,6 +284,9 @@ def _problem(name: str, wanted: Field, value: object, choices: Collection[str]) 
     if value is None or isinstance(value, dict | list | tuple):
         return f"{quoted(name)} must be a value, or a list of values in brackets: [a, b]"
     text = folded(text_of(value))
+    if text[:1] in _TYPOGRAPHIC and text[-1:] in _TYPOGRAPHIC:
+        straight = f'"{str(value).strip()[1:-1]}"'
+        return f"these quotation marks belong to the value, as a word processor made them: write {straight}"
     comparable_to = number_of if wanted.is_number else moment_of if wanted.is_moment else None
     if comparable_to and (sign := _SIGN.fullmatch(text)) and comparable_to(sign[2]) is not None:
         return f"{quoted(value)} is compared in words: {name}: {{{_IN_WORDS[sign[1]]}: {sign[2]}}}"

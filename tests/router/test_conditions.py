@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers.stages import EVERYDAY, StageKinds
@@ -112,6 +112,8 @@ def test_it_is_explained_by_the_one_condition_that_failed(when: dict[str, object
         ({"outcome": {"not": "HIRE"}}, ("outcome", "not"), 'did you mean "HIRED"?'),
         ({"expr": "job.["}, ("expr",), "no JMESPath expression"),
         ({"expr": "nonsense(@)"}, ("expr",), "no function nonsense"),
+        ({"job": "“*confidential*”"}, ("job",), 'write "*confidential*"'),
+        ({"department": ["Sales", "„Engineering“"]}, ("department", 1), 'write "Engineering"'),
         ({"expr": True}, ("expr",), "must be a text in quotes"),
         ({"expr": "x" * 1001}, ("expr",), "at most 1000 characters"),
     ],
@@ -230,6 +232,7 @@ WRITTEN = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(when=st.dictionaries(st.sampled_from(["any", "not", "job", "sequence", "expr", "tag"]), WRITTEN, max_size=4))
 def test_whatever_is_written_compiles_or_is_told(when: dict[str, object]) -> None:
     try:

@@ -532,3 +532,23 @@ def test_an_outcome_told_in_passing_happened_when_it_says() -> None:
     assert fact.application
     fact = fact.model_copy(update={"application": fact.application.model_copy(update={"rejected_at": at})})
     assert last(fact).occurred_at == at
+
+
+# --- the job, where it is not told again ----------------------------------------------------------------------------
+
+
+def test_bare_ids_get_the_job_that_was_told_before() -> None:
+    job = Job(id="j", title="CFO (Confidential)", departments=["Finance"])
+    moved = make_fact(MOVED, to=PHONE).model_copy(update={"job": job})
+    offered = make_fact(OFFER)
+    assert last(moved, offered).job == job
+    assert last(moved, offered.model_copy(update={"job": Job(id="j")})).job == job
+    assert last(offered).job is None
+
+
+def test_another_job_is_not_taken_for_the_one_before() -> None:
+    moved = make_fact(MOVED, to=PHONE).model_copy(update={"job": Job(id="j", title="Cook")})
+    other = make_fact(OFFER).model_copy(update={"job": Job(id="k")})
+    assert last(moved, other).job == Job(id="k")
+    renamed = make_fact(OFFER).model_copy(update={"job": Job(id="j", title="Chef")})
+    assert last(moved, renamed, make_fact(OFFER)).job == Job(id="j", title="Chef")
