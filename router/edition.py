@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 _RULES = ("timezone", "stages", "routes", "default")
-_NOT_ABOUT_WHAT_IS_SENT = ("timeout", "concurrency", "retry")
+_NOT_ABOUT_WHAT_IS_SENT = ("timeout", "concurrency", "retry", "rate", "order")
 _DIGITS = 12
 
 

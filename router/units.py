@@ -55,6 +55,24 @@ def _written(units: dict[str, float] | dict[str, int]) -> object:
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=_written(_SECONDS))]
 """A duration; written ``15s`` in YAML, a float of seconds in code."""
 
+_RATE = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*/\s*([smhSMH])\s*", re.ASCII)
+
+
+def _rate(value: object) -> float:
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or (per_second := float(match[1]) / _SECONDS[match[2].lower()]) == 0:
+        raise PydanticCustomError("rate", "a rate is a number, a slash and a unit of time: 10/s, 100/m, 2000/h")
+    return per_second
+
+
+Rate = Annotated[
+    float,
+    BeforeValidator(
+        _rate, json_schema_input_type=Annotated[str, Field(pattern=r"^\s*[0-9]{1,9}(\.[0-9]{1,6})?\s*/\s*[smhSMH]\s*$")]
+    ),
+]
+"""How often; written ``10/s`` or ``100/m`` in YAML, a float per second in code."""
+
 Bytes = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=_written(_BYTES))]
 """A size; written ``1MiB`` in YAML, an int of bytes in code."""
 

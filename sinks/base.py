@@ -7,6 +7,7 @@ keeps order and records. It never touches Redis, the configuration file or anoth
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
@@ -28,7 +29,7 @@ from router.client import Client
 from router.fields import Shape, UnknownField
 from router.schema import Event
 from router.templates import Asked
-from router.units import OneOrSeveral, Seconds, Timezone
+from router.units import OneOrSeveral, Rate, Seconds, Timezone
 from router.wording import OF_ITS_OWNER, listed, quoted
 
 RESPONSE_KEPT = 2048
@@ -39,13 +40,26 @@ class Result(StrEnum):
     """How an attempt ended.
 
     `AMBIGUOUS`: the request may or may not have taken effect (time-out or reset after sending, a worker that died).
+    `REFUSED`: the target refuses us as we are set up, so a person has to mend it; all of the sink's deliveries wait.
     `PERMANENT`: the same request will never succeed.
     """
 
     DELIVERED = "delivered"
     RETRY = "retry"
     AMBIGUOUS = "ambiguous"
+    REFUSED = "refused"
     PERMANENT = "permanent"
+
+
+class Order(StrEnum):
+    """How the deliveries of one application to one sink go out.
+
+    `STRICT`: in order of acceptance. `LATEST`: likewise, but what is no longer so is skipped. `NONE`: each for itself.
+    """
+
+    STRICT = "strict"
+    LATEST = "latest"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class Outcome:
     """What one attempt gave. ``reason`` is a short label (``http_503``, ``refused``) that metrics and people read.
 
     ``retry_after`` is in seconds, as the target asked for; ``response`` at most `RESPONSE_KEPT` bytes, as text.
+    ``only_here``: it says something of this event's target, such as one channel of many, and nothing of the sink.
     """
 
     result: Result
@@ -60,6 +75,7 @@ class Outcome:
     code: int | None = None
     response: str = ""
     retry_after: float | None = None
+    only_here: bool = False
 
 
 class SinkProblem(Exception):
@@ -71,12 +87,13 @@ class Delivery:
     """One event on its way to one sink. ``id`` is the idempotency key: the same for every attempt.
 
     ``event_body`` is the event as JSON; ``body`` what the sink rendered of it, empty only before that. Both are byte
-    for byte the same at every attempt.
+    for byte the same at every attempt. ``late``: it was held or given up, and later ones may have gone out before it.
     """
 
     id: str
     event_body: bytes
     body: bytes = b""
+    late: bool = False
 
     @cached_property
     def event(self) -> Event:
@@ -133,10 +150,22 @@ class SinkSettings(BaseModel):
     needed: ClassVar[tuple[str, ...]] = ()
 
     type: str = Field(description="What kind of place it is.")
+    enabled: bool = Field(
+        True,
+        description="false: it gets nothing; its deliveries are held until `ats-router release` sends or drops them.",
+    )
     timeout: Seconds = Field(
         15.0, gt=0, le=300, description="Time limit of one attempt, from connecting to the last byte."
     )
     concurrency: int = Field(64, ge=1, le=1000, description="Attempts at the same time, per worker.")
+    rate: Rate | None = Field(
+        None, description="At most so many attempts, by all workers together: 10/s, 100/m, 2000/h."
+    )
+    order: Order = Field(
+        Order.STRICT,
+        description="strict: what is about one application goes out in order. latest: likewise, but a stage or outcome"
+        " that is no longer so is skipped. none: each delivery for itself.",
+    )
     retry: RetrySettings = Field(RetrySettings(), description="How often and when what failed is tried again.")
     timezone: Timezone = Field("UTC", description="Where its dates and times are. That of the company if left out.")
     fields: Annotated[OneOrSeveral[str], AfterValidator(_known_fields)] | None = Field(
@@ -193,6 +222,11 @@ class Sink(ABC):
     sink_type: ClassVar[str]
     title: ClassVar[str]
     Settings: ClassVar[type[SinkSettings]]
+    target_rate: ClassVar[float | None] = None
+    """At most so many attempts a second at each target, where the targets have a limit of their own."""
+
+    gives_up_ambiguous: bool = False
+    """Whether what may have arrived is not sent again, but left for a person to look at."""
 
     @abstractmethod
     def __init__(self, settings: SinkSettings, client: Client) -> None: ...
@@ -220,6 +254,14 @@ class Sink(ABC):
     def render(self, delivery: Delivery) -> bytes:
         """What `attempt` will send: the event as JSON, unless the sink has a form of its own. Pure; called once."""
         return delivery.event_body
+
+    async def look_up(self, delivery: Delivery, since: datetime) -> Outcome | None:
+        """Whether an earlier attempt arrived whose outcome is not known; asked before the next one.
+
+        ``since`` is when the first attempt was. `DELIVERED`: it is there. Another outcome: it can't be told now, so it
+        is asked again later. None: it is not there, or there is no way to tell.
+        """
+        return None
 
     @abstractmethod
     async def attempt(self, delivery: Delivery) -> Outcome:
