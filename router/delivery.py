@@ -7,16 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from redis.exceptions import RedisError
+
 from router.destinations import Destination
+from router.gate import Gate
 from router.lanes import Lease
 from router.ledger import Ledger, sink_lane
-from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, Settled
-from sinks.base import Delivery, Outcome, Result, RetrySettings, Sink
+from router.project import is_outdated
+from router.records import ApplicationState, Attempt, Claim, DeliveryRecord, DeliveryState, PutOff, Settled
+from sinks.base import Delivery, Order, Outcome, Result, RetrySettings, Sink
 
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 24 * 3600.0
 """Seconds that a target can ask us to wait at most."""
+
+SINK_OFF = "sink_off"
+"""Why deliveries to a sink that is switched off are held."""
+
+AFTER_PROBE_SECONDS = 1.0
+"""A delivery that probed a failing sink in vain lets others probe it first."""
 
 _GROWTH = 4
 _LOST = Outcome(Result.AMBIGUOUS, "worker_lost")
@@ -24,64 +34,122 @@ _LOST = Outcome(Result.AMBIGUOUS, "worker_lost")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed delivery; ``record`` is None where its event is gone from the ledger."""
+    """A claimed delivery; ``record`` is None where its event is gone from the ledger. ``state`` is that of its
+    application, where the sink wants only what is so now."""
 
     claim: Claim
     delivery: Delivery
     record: DeliveryRecord | None
+    state: ApplicationState | None = None
 
 
 class Deliveries:
-    """The work of one sink's lane."""
+    """The work of one sink's lane, behind its gate."""
 
     def __init__(self, ledger: Ledger, destination: Destination) -> None:
         self.lane = sink_lane(destination.name)
         self._ledger = ledger
         self._name = destination.name
         self._destination = destination
-        self._retry = destination.settings.retry
+        self.gate = Gate(ledger, destination.name, destination.settings)
+        self._settings = destination.settings
 
     async def load(self, partition: int, claims: Sequence[Claim]) -> list[Job]:
         ids = [claim.head.decode() for claim in claims]
         loaded = await self._ledger.load_deliveries(partition, ids)
+        states: Sequence[ApplicationState | None] = [None] * len(claims)
+        if self._settings.order is Order.LATEST:
+            states = await self._ledger.load_states(partition, [claim.subject for claim in claims])
         return [
-            Job(claim, Delivery(identifier, stored.event, stored.frozen), stored.record)
+            Job(claim, Delivery(identifier, stored.event, stored.frozen, stored.record.late), stored.record, state)
             if stored
             else Job(claim, Delivery(identifier, b""), None)
-            for claim, identifier, stored in zip(claims, ids, loaded, strict=True)
+            for claim, identifier, stored, state in zip(claims, ids, loaded, states, strict=True)
         ]
 
-    async def run(self, job: Job, lease: Lease) -> Settled | None:
-        delivery = job.delivery
-        if job.record is None:
-            log.warning("its event is gone from the ledger", extra={"delivery": delivery.id, "sink": self._name})
+    async def run(self, job: Job, lease: Lease) -> Settled | PutOff | None:
+        record = job.record
+        if record is None:
+            log.warning("its event is gone from the ledger", extra={"delivery": job.delivery.id, "sink": self._name})
             gone = DeliveryRecord(sink=self._name, routes=(), state=DeliveryState.DEAD, reason="its event is gone")
-            return Settled(job.claim, delivery.id, gone, None)
-        started, at = time.monotonic(), datetime.now(UTC)
-        if job.claim.reclaimed:
-            outcome, ms = _LOST, None
-        elif lease.holds():
-            sink = self._destination.as_kept(job.record.overrides, job.record.routes)
-            outcome = await sink.attempt(await self._rendered(sink, delivery))
-            ms = round((time.monotonic() - started) * 1000)
-        else:
-            return None
-        attempt = Attempt(
-            at=at, ms=ms, result=outcome.result, reason=outcome.reason, code=outcome.code, response=outcome.response
-        )
-        record, wait = after_attempt(job.record, attempt, outcome.retry_after, self._retry)
-        self._log(delivery.id, record, attempt)
-        return Settled(job.claim, delivery.id, record, wait)
+            return Settled(job.claim, job.delivery.id, gone, None)
+        if not job.claim.reclaimed and (aside := self._set_aside(job, record)) is not None:
+            return Settled(job.claim, job.delivery.id, aside, None)
+        return await self._try(job, record, lease)
 
-    async def _rendered(self, sink: Sink, stored: Delivery) -> Delivery:
-        """As the sink may get it, with its body, which is kept before the first attempt unless it is what is stored."""
-        delivery = self._destination.let_through(stored)
+    def _set_aside(self, job: Job, record: DeliveryRecord) -> DeliveryRecord | None:
+        """The record of a delivery that is not to be attempted; None: it is."""
+        if not self._settings.enabled:
+            return record.model_copy(update={"state": DeliveryState.HELD, "reason": SINK_OFF, "next_at": None})
+        if job.state is not None and is_outdated(job.delivery.event, job.state):
+            reason = "outdated: its application has gone on"
+            return record.model_copy(update={"state": DeliveryState.SKIPPED, "reason": reason, "next_at": None})
+        return None
+
+    async def _try(self, job: Job, record: DeliveryRecord, lease: Lease) -> Settled | PutOff | None:
+        at, ms, outcome, was_looked_up = datetime.now(UTC), None, _LOST, False
+        if not job.claim.reclaimed:
+            sink = self._destination.as_kept(record.overrides, record.routes)
+            delivery = self._destination.let_through(job.delivery)
+            try:
+                if (wait := await self._wait_for_turn(sink, delivery, lease)) is not None:
+                    return PutOff(job.claim, wait)
+                delivery = await self._rendered(sink, delivery, job.delivery)
+            except (RedisError, OSError):
+                return PutOff(job.claim, 0.0)  # nothing was sent, so it must not look as if it might have been
+            if not lease.holds():
+                return None
+            started, at = time.monotonic(), datetime.now(UTC)
+            outcome, was_looked_up = await self._attempted(sink, delivery, record)
+            ms = round((time.monotonic() - started) * 1000)
+            await self.gate.note(outcome, lease.turn)
+        attempt = self._as_attempt(outcome, lease, at, ms, was_looked_up)
+        gives_up = outcome.result is Result.AMBIGUOUS and (was_looked_up or self._destination.sink.gives_up_ambiguous)
+        record, wait = after_attempt(record, attempt, outcome.retry_after, self._settings.retry, gives_up=gives_up)
+        self._log(job.delivery.id, record, attempt)
+        return Settled(job.claim, job.delivery.id, record, wait)
+
+    def _as_attempt(self, outcome: Outcome, lease: Lease, at: datetime, ms: int | None, was_looked_up: bool) -> Attempt:
+        """How it stands in the record. A look-up that could not be made leaves it as unknown as before."""
+        result = outcome.result
+        if was_looked_up and result is not Result.DELIVERED:
+            result = Result.AMBIGUOUS
+        sinks_fault = (lease.turn is not None and lease.turn.probe) or was_looked_up
+        sinks_fault |= result is Result.REFUSED and not outcome.only_here
+        return Attempt(
+            at=at,
+            ms=ms,
+            result=result,
+            reason=outcome.reason,
+            code=outcome.code,
+            response=outcome.response,
+            spared=sinks_fault and result not in (Result.DELIVERED, Result.PERMANENT),
+        )
+
+    async def _wait_for_turn(self, sink: Sink, delivery: Delivery, lease: Lease) -> float | None:
+        """Until the sink and the target bear one more attempt; in seconds, where that is too long to wait here."""
+        if lease.turn is not None:
+            await lease.turn.comes()
+        if sink.target_rate is None:
+            return None
+        return await self.gate.turn_at(sink.target(delivery.event), sink.target_rate)
+
+    async def _rendered(self, sink: Sink, delivery: Delivery, stored: Delivery) -> Delivery:
+        """With its body, which is kept before the first attempt unless it is what is stored."""
         if delivery.body:
             return delivery
         body = sink.render(delivery)
         if body is not stored.event_body:
             await self._ledger.freeze(delivery.id, body)
         return replace(delivery, body=body)
+
+    async def _attempted(self, sink: Sink, delivery: Delivery, record: DeliveryRecord) -> tuple[Outcome, bool]:
+        """The outcome of another attempt; or, and then true, what came of looking whether the last one arrived."""
+        if record.attempts and record.attempts[-1].result is Result.AMBIGUOUS:
+            found = await sink.look_up(delivery, record.attempts[0].at)
+            if found is not None:
+                return found, True
+        return await sink.attempt(delivery), False
 
     async def settle(self, partition: int, results: Sequence[Settled]) -> list[int]:
         return await self._ledger.settle(self.lane, partition, results)
@@ -90,7 +158,7 @@ class Deliveries:
         fields = {
             "delivery": delivery,
             "sink": self._name,
-            "attempt": len(record.attempts),
+            "attempt": sum(one.times for one in record.attempts),
             "result": attempt.result,
             "reason": attempt.reason,
             "ms": attempt.ms,
@@ -100,16 +168,31 @@ class Deliveries:
 
 
 def after_attempt(
-    record: DeliveryRecord, attempt: Attempt, retry_after: float | None, retry: RetrySettings
+    record: DeliveryRecord,
+    attempt: Attempt,
+    retry_after: float | None,
+    retry: RetrySettings,
+    *,
+    gives_up: bool = False,
 ) -> tuple[DeliveryRecord, float | None]:
-    """The record with one attempt more, and in how many seconds to try again; None: not any more."""
-    attempts = (*record.attempts, attempt)
-    tries = len(attempts) - record.forgiven
+    """The record with one attempt more, and in how many seconds to try again; None: not any more.
+
+    ``gives_up``: it may have arrived, and is not to be sent again.
+    """
+    if attempt.spared and record.attempts and _is_alike(record.attempts[-1], attempt):
+        attempts = (*record.attempts[:-1], attempt.model_copy(update={"times": record.attempts[-1].times + 1}))
+    else:
+        attempts = (*record.attempts, attempt)
+    tries = sum(not one.spared for one in attempts[record.forgiven :])
     state, reason, wait = DeliveryState.PENDING, None, None
     if attempt.result is Result.DELIVERED:
         state = DeliveryState.DELIVERED
     elif attempt.result is Result.PERMANENT:
         state, reason = DeliveryState.DEAD, f"{attempt.reason}: the same request would fail again"
+    elif gives_up:
+        state, reason = DeliveryState.UNKNOWN, f"{attempt.reason}: it may have arrived"
+    elif attempt.spared:
+        wait = max(AFTER_PROBE_SECONDS, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
     elif tries >= retry.tries:
         state, reason = DeliveryState.DEAD, f"{attempt.reason} at the last of {retry.tries} tries"
     elif attempt.reason == _LOST.reason:
@@ -119,6 +202,11 @@ def after_attempt(
     next_at = None if wait is None else attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)
     changed = {"attempts": attempts, "state": state, "reason": reason, "next_at": next_at}
     return record.model_copy(update=changed), wait
+
+
+def _is_alike(before: Attempt, now: Attempt) -> bool:
+    """Whether attempts can be told as one, so that a record does not grow for as long as a sink is down."""
+    return before.spared and (before.result, before.reason) == (now.result, now.reason)
 
 
 def pause(tries: int, retry_after: float | None, retry: RetrySettings) -> float:

@@ -63,3 +63,8 @@ def subject_key(source: str, account: str | None, subject: str) -> str:
 def about_key(kind: str, identifier: str) -> str:
     """What the events of one ``application`` or ``candidate`` are found by; the vendor's id can't be read from it."""
     return _digest("about", kind, identifier)[:16]
+
+
+def target_key(target: str) -> str:
+    """A target of a sink as it stands in keys: the target itself may be secret."""
+    return _digest("target", target)[:16]

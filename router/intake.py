@@ -84,9 +84,7 @@ class Intake:
         for fact in facts:
             fact = fact.model_copy(update={"fact": self._stages.complete(fact.fact)})
             state, news = project(state, fact)
-            events += [
-                route_event(event, self._rules, self._destinations, job.claim.subject, waiting) for event in news
-            ]
+            events += [route_event(event, self._rules, self._destinations, waiting) for event in news]
         return Routed(job.claim, waiting.receipt, waiting.source, state, events, self._rules_hash)
 
     async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
@@ -101,19 +99,11 @@ class Intake:
             seen[fact.type] += 1
         return facts
 
-    async def settle(self, partition: int, results: Sequence[Routed | PutOff]) -> list[int]:
-        """Store what was made of facts, and give back those that have to wait."""
-        done = [result for result in results if isinstance(result, Routed)]
-        waits = [result for result in results if isinstance(result, PutOff)]
-        committed = iter(await self._commit(partition, done) if done else ())
-        given_back = iter(await self._ledger.put_off(self.lane, partition, waits) if waits else ())
-        return [next(committed if isinstance(result, Routed) else given_back) for result in results]
-
-    async def _commit(self, partition: int, batch: Sequence[Routed]) -> list[int]:
-        answers = await self._ledger.commit(partition, batch)
+    async def settle(self, partition: int, results: Sequence[Routed]) -> list[int]:
+        answers = await self._ledger.commit(partition, results)
         sinks = {
             delivery.record.sink
-            for routed, answer in zip(batch, answers, strict=True)
+            for routed, answer in zip(results, answers, strict=True)
             if answer
             for event in routed.events
             for delivery in event.deliveries
@@ -125,25 +115,24 @@ class Intake:
 
 
 def route_event(
-    event: Event, rules: Ruleset, destinations: Mapping[str, Destination], subject: str, waiting: WaitingFact
+    event: Event, rules: Ruleset, destinations: Mapping[str, Destination], waiting: WaitingFact
 ) -> NewEvent:
     """The event as it will be stored, with its deliveries."""
     matched = rules.match(event)
     send = waiting.send_test or not waiting.test
-    deliveries = [
-        NewDelivery(
-            id=delivery_id(event.id, planned.sink, planned.target),
-            record=DeliveryRecord(
-                sink=planned.sink,
-                routes=planned.routes,
-                overrides=planned.overrides,
-                state=DeliveryState.PENDING if send else DeliveryState.SKIPPED,
-                reason=None if send else "a test event, not meant for real sinks",
-            ),
-            subject=subject if send else None,
+    deliveries = []
+    for planned in plan(event, matched, destinations):
+        identifier = delivery_id(event.id, planned.sink, planned.target)
+        record = DeliveryRecord(
+            sink=planned.sink,
+            routes=planned.routes,
+            overrides=planned.overrides,
+            state=DeliveryState.PENDING if send else DeliveryState.SKIPPED,
+            reason=None if send else "a test event, not meant for real sinks",
+            order=destinations[planned.sink].settings.order,
         )
-        for planned in plan(event, matched, destinations)
-    ]
+        line = record.line(identifier, event) if record.state.in_line else None
+        deliveries.append(NewDelivery(identifier, record, line))
     body = event.model_dump_json().encode()
     return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))
 

@@ -16,9 +16,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from redis.exceptions import RedisError
 
 from router.connection import end, is_outage
+from router.gate import Gate, Turn
 from router.identity import PARTITIONS
 from router.ledger import BATCH, Ledger
-from router.records import Claim
+from router.records import Claim, PutOff
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,11 @@ T = TypeVar("T")
 
 
 class Lease:
-    """A worker's hold on a subject, as this process knows it."""
+    """A worker's hold on a subject, as this process knows it. ``turn``: when the work may begin; None: at once."""
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim, turn: Turn | None = None) -> None:
         self.claim = claim
+        self.turn = turn
         self.deadline = claim.deadline
 
     def holds(self) -> bool:
@@ -55,7 +57,7 @@ class Work(Protocol[J, R]):
     async def load(self, partition: int, claims: Sequence[Claim]) -> Sequence[J]:
         """Read what the claimed items need, in one call. May be called again after an error of the server."""
 
-    async def run(self, job: J, lease: Lease) -> R | None:
+    async def run(self, job: J, lease: Lease) -> R | PutOff | None:
         """Do the work on one item. None: the lease ran out before anything was done, so there is nothing to settle."""
 
     async def settle(self, partition: int, results: Sequence[R]) -> Sequence[int]:
@@ -65,15 +67,16 @@ class Work(Protocol[J, R]):
 @dataclass(slots=True)
 class _Finished(Generic[R]):
     lease: Lease
-    result: R
+    result: R | PutOff
     settled: asyncio.Event
 
 
 class LaneLoop(Generic[J, R]):
     """Works one lane with so many slots, until stopped."""
 
-    def __init__(self, ledger: Ledger, work: Work[J, R], slots: int) -> None:
+    def __init__(self, ledger: Ledger, work: Work[J, R], slots: int, gate: Gate | None = None) -> None:
         self.lane = work.lane
+        self._gate = gate
         self._ledger = ledger
         self._work = work
         self._slots = slots
@@ -81,6 +84,7 @@ class LaneLoop(Generic[J, R]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_at = [0.0] * PARTITIONS
         self._looked = 0.0
+        self._shut_until = 0.0
         self._something = asyncio.Event()
         self._finished: asyncio.Queue[_Finished[R]] = asyncio.Queue()
         self._stopping = False
@@ -128,19 +132,26 @@ class LaneLoop(Generic[J, R]):
                 if ahead is not None:
                     self._look_at[partition] = min(self._look_at[partition], now + ahead)
             self._looked = now
+            if self._gate is not None:
+                await self._gate.look()
         free = self._slots - len(self._leases)
-        due = sorted((at, partition) for partition, at in enumerate(self._look_at) if at <= now)[: max(0, free)]
+        due = sorted((at, partition) for partition, at in enumerate(self._look_at) if at <= now)
+        if due and free > 0 and self._gate is not None:
+            free, wait = await self._gate.admit(free)
+            self._shut_until = now + wait if not free else 0.0
+        due = due[: max(0, free)]
         if due:
             share = free // len(due)
             await asyncio.gather(*(self._claim(partition, share) for _, partition in due))
 
     async def _claim(self, partition: int, most: int) -> None:
         self._look_at[partition] = _NEVER  # before asking, as above
-        next_due, claims = await self._ledger.claim(self.lane, partition, most)
+        newest = self._gate.newest(most) if self._gate is not None else 0
+        next_due, claims = await self._ledger.claim(self.lane, partition, most, newest=newest)
         if next_due is not None:
             self._look_at[partition] = min(self._look_at[partition], time.monotonic() + next_due)
         if claims:
-            leases = [Lease(claim) for claim in claims]
+            leases = [Lease(claim, self._gate.take() if self._gate is not None else None) for claim in claims]
             self._leases.update(leases)
             self._start(self._work_off(partition, leases))
 
@@ -199,8 +210,7 @@ class LaneLoop(Generic[J, R]):
 
     async def _settle(self, partition: int, chunk: Sequence[_Finished[R]]) -> None:
         try:
-            results = [finished.result for finished in chunk]
-            answers = await self._until_answered(lambda: self._work.settle(partition, results))
+            answers = await self._until_answered(lambda: self._store(partition, [done.result for done in chunk]))
             if 2 in answers:
                 self.wake([partition])
             if lost := list(answers).count(0):
@@ -212,6 +222,14 @@ class LaneLoop(Generic[J, R]):
         finally:
             for finished in chunk:
                 finished.settled.set()
+
+    async def _store(self, partition: int, results: Sequence[R | PutOff]) -> list[int]:
+        """What was done, and what was put off; the answers of `Work.settle`, in the order of the results."""
+        done = [result for result in results if not isinstance(result, PutOff)]
+        later = [result for result in results if isinstance(result, PutOff)]
+        settled = iter(await self._work.settle(partition, done) if done else ())
+        put_off = iter(await self._ledger.put_off(self.lane, partition, later) if later else ())
+        return [next(put_off if isinstance(result, PutOff) else settled) for result in results]
 
     async def _renew_forever(self) -> None:
         while True:
@@ -236,7 +254,7 @@ class LaneLoop(Generic[J, R]):
     async def _wait_for_something(self) -> None:
         next_look = self._looked + LOOK_SECONDS
         if len(self._leases) < self._slots:
-            next_look = min(next_look, *self._look_at)
+            next_look = min(next_look, max(self._shut_until, min(self._look_at)))
         try:
             async with asyncio.timeout(max(0.0, next_look - time.monotonic())):
                 await self._something.wait()

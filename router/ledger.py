@@ -1,7 +1,7 @@
 """The ledger: everything that touches Redis, and the truth. All keys can be read here; only arq's are not ours.
 
 This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, about the
-configuration in `ledger_rules`, the form of keys in `ledger_keys`.
+configuration in `ledger_rules`, about failing sinks in `ledger_gates`, the form of keys in `ledger_keys`.
 
 Key (after ``ats:{pNN}:``)  type    what
 receipt:ID                  hash    record, body, waiting (facts in intake), events (ids). Its being there is how
@@ -32,6 +32,9 @@ and ``ats:sinks``           set     names of all sinks that ever were a worker's
 and ``ats:config``          hash    process -> what of its changed configuration it does not use, as JSON
 and ``ats:{rules}:log``     list    "HASH JSON" of rules that were in use, the newest first
 and ``ats:{rules}:editions`` hash   HASH -> the rules, as long as they are in the log
+and ``ats:{sink:NAME}:gate`` hash   state, since, reason, failures, probe_at of a sink that fails; interval, slowed_at
+                                    of one that gets too much; free_at: when its rate allows the next attempt, ms
+and ``ats:{sink:NAME}:pace:T`` hash free_at, back_at: when target T may be tried, and who came too early come back, ms
 and ``ats:meta``            hash    schema_version, partitions
 
 LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a sink's item is a delivery id. NN is the
@@ -49,6 +52,7 @@ from redis.exceptions import RedisError
 from router import codec
 from router.connection import ServerProblem, check_version
 from router.identity import PARTITIONS, event_of, partition_in
+from router.ledger_gates import GatesLedger
 from router.ledger_keys import (
     INTAKE,
     LISTINGS,
@@ -100,7 +104,7 @@ BATCH = 16
 _PURGE_PUT_OFF_SECONDS = 3600.0
 
 
-class Ledger(LedgerReader, SourcesLedger, RulesLedger):
+class Ledger(LedgerReader, SourcesLedger, RulesLedger, GatesLedger):
     """One Redis or Valkey server, spoken to in batches."""
 
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
@@ -163,11 +167,12 @@ class Ledger(LedgerReader, SourcesLedger, RulesLedger):
         ahead = [first[0][1] / 1000 - now if first else None for first in firsts]
         return [0.0 if seconds is not None and seconds > FURTHEST_SECONDS else seconds for seconds in ahead]
 
-    async def claim(self, lane: str, partition: int, most: int) -> tuple[float | None, list[Claim]]:
-        """Lease up to ``most`` due subjects; also seconds until the partition's next one is due, None: none waits."""
+    async def claim(self, lane: str, partition: int, most: int, *, newest: int = 0) -> tuple[float | None, list[Claim]]:
+        """Lease up to ``most`` due subjects, so many of them the newest, the rest the oldest; also seconds until the
+        partition's next one is due, None: none waits."""
         deadline = time.monotonic() + LEASE_SECONDS
         keys = [key(partition, name) for name in (f"lane:{lane}", f"heads:{lane}", f"leases:{lane}", "tokens")]
-        args = [most, round(LEASE_SECONDS * 1000), round(FURTHEST_SECONDS * 1000)]
+        args = [most, newest, round(LEASE_SECONDS * 1000), round(FURTHEST_SECONDS * 1000)]
         next_due, *rows = cast(list[Any], await self._scripts["claim"](keys, args))
         claims = [
             Claim(partition, rows[i].decode(), rows[i + 1], rows[i + 2], bool(rows[i + 3]), deadline)
@@ -239,7 +244,8 @@ class Ledger(LedgerReader, SourcesLedger, RulesLedger):
                 for delivery in event.deliveries:
                     record = delivery.record
                     keys.append(key(partition, deliveries_index(record.sink, record.state)))
-                    args += [delivery.id, field(delivery.id), packed(record), delivery.subject or ""]
+                    args += [delivery.id, field(delivery.id), packed(record), int(record.state.terminal)]
+                    args.append(delivery.subject or "")
                     if delivery.subject is not None:
                         lane = sink_lane(record.sink)
                         keys += [
@@ -260,14 +266,8 @@ class Ledger(LedgerReader, SourcesLedger, RulesLedger):
             keys.append(key(partition, f"event:{event_of(settled.delivery)}"))
             keys.append(key(partition, deliveries_index(sink, settled.record.state)))
             wait = -1 if settled.wait is None else round(settled.wait * 1000)
-            args += [
-                subject,
-                settled.claim.token,
-                settled.delivery,
-                field(settled.delivery),
-                packed(settled.record),
-                wait,
-            ]
+            args += [subject, settled.claim.token, settled.delivery, field(settled.delivery), packed(settled.record)]
+            args += [wait, int(settled.record.state.terminal)]
         return cast(list[int], await self._scripts["settle"](keys, args))
 
     async def put_off(self, lane: str, partition: int, batch: Sequence[PutOff]) -> list[int]:
@@ -340,8 +340,9 @@ class Ledger(LedgerReader, SourcesLedger, RulesLedger):
             keys.append(key(partition, f"line:{lane}:{item.subject}"))
             keys.append(key(partition, f"event:{event_of(item.delivery)}"))
             keys.append(key(partition, deliveries_index(sink, item.before.record.state)))
-            waits = int(not item.before.record.state.terminal)
-            args += [item.subject, item.delivery, field(item.delivery), item.before.packed, packed(item.record), waits]
+            state = item.before.record.state
+            args += [item.subject, item.delivery, field(item.delivery), item.before.packed, packed(item.record)]
+            args += [int(state.in_line), int(state.terminal)]
         return [PutBackAnswer(answer) for answer in cast(list[int], await self._scripts["put_back"](keys, args))]
 
     async def replay(self, replayed: Replayed) -> bool:

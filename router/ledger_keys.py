@@ -22,6 +22,14 @@ def sink_lane(sink: str) -> str:
     return f"sink:{sink}"
 
 
+def gate_key(sink: str) -> str:
+    return f"ats:{{sink:{sink}}}:gate"
+
+
+def pace_key(sink: str, target: str) -> str:
+    return f"ats:{{sink:{sink}}}:pace:{target}"
+
+
 def key(partition: int, name: str) -> str:
     return f"ats:{{p{partition:02d}}}:{name}"
 

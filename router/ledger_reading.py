@@ -239,6 +239,11 @@ _SCRIPTS = (
     "replay",
     "read",
     "note_rules",
+    "admit",
+    "trip",
+    "works",
+    "slow",
+    "pace",
 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from handlers.base import Disposition, Receipt
 from router.assess import Marked, intake_items, waiting_facts
-from router.identity import partition_in, subject_key
+from router.identity import partition_in
 from router.ledger import BATCH, Ledger
 from router.parts import Source
 from router.records import DeliveryState, PutBack, PutBackAnswer, Replayed, StoredDelivery
@@ -94,10 +94,9 @@ def _refusal(stored: StoredDelivery, sinks: Collection[str]) -> str | None:
 def _put_back(delivery: str, stored: StoredDelivery) -> PutBack:
     event, record = Event.model_validate_json(stored.event), stored.record
     changed: dict[str, object] = {"next_at": None}
-    if record.state.terminal:
-        changed |= {"state": DeliveryState.PENDING, "reason": None, "forgiven": len(record.attempts)}
-    subject = subject_key(event.source, event.account, event.subject)
-    return PutBack(delivery, subject, stored, record.model_copy(update=changed))
+    if not record.state.in_line:
+        changed |= {"state": DeliveryState.PENDING, "reason": None, "forgiven": len(record.attempts), "late": True}
+    return PutBack(delivery, record.line(delivery, event), stored, record.model_copy(update=changed))
 
 
 async def replay(ledger: Ledger, receipt: str, source: Source) -> ReplayedReceipt | None:

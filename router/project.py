@@ -62,6 +62,15 @@ def project(state: ApplicationState, waiting: WaitingFact) -> tuple[ApplicationS
     return learnt.model_copy(update={"sequence": state.sequence + len(events), "told": told}), events
 
 
+def is_outdated(event: Event, state: ApplicationState) -> bool:
+    """Whether the application went on since: the stage or outcome that an event tells is no longer that of today."""
+    if event.type is EventType.STAGE_CHANGED and event.to_stage is not None:
+        return state.stage is not None and not event.to_stage.same_as(state.stage)
+    if event.type is EventType.OUTCOME_CHANGED and event.application is not None:
+        return state.outcome is not None and event.application.outcome is not state.outcome
+    return False
+
+
 def _is_late(state: ApplicationState, fact: Fact) -> bool:
     if fact.vendor_version is not None and state.version is not None:
         return fact.vendor_version < state.version

@@ -9,9 +9,9 @@ from pydantic import Field, JsonValue
 
 from handlers.base import Disposition
 from handlers.connecting import Hook
-from router.identity import partition_in
-from router.schema import Fact, Job, Model, Outcome, Stage
-from sinks.base import Result
+from router.identity import partition_in, subject_key
+from router.schema import Event, Fact, Job, Model, Outcome, Stage
+from sinks.base import Order, Result
 
 
 class ReceiptRecord(Model):
@@ -60,17 +60,37 @@ class ApplicationState(Model):
 
 
 class DeliveryState(StrEnum):
-    """`sending` is not stored: it is a pending delivery under a lease."""
+    """`sending` is not stored: it is a pending delivery under a lease.
+
+    `HELD`: it waits for a person, out of its line. `UNKNOWN`: it may have arrived, and is not sent again by itself.
+    """
 
     PENDING = "pending"
     SENDING = "sending"
+    HELD = "held"
     DELIVERED = "delivered"
+    UNKNOWN = "unknown"
     DEAD = "dead"
+    CANCELLED = "cancelled"
     SKIPPED = "skipped"
 
     @property
+    def in_line(self) -> bool:
+        """Whether it goes out by itself."""
+        return self in (DeliveryState.PENDING, DeliveryState.SENDING)
+
+    @property
     def terminal(self) -> bool:
-        return self not in (DeliveryState.PENDING, DeliveryState.SENDING)
+        """Whether it is over, so that it is forgotten with its event."""
+        return not self.in_line and self is not DeliveryState.HELD
+
+
+class GateState(StrEnum):
+    """Of a sink's breaker. `OPEN`: it fails; `PARKED`: it refuses us, and a person has to mend it. Both are probed."""
+
+    CLOSED = ""
+    OPEN = "open"
+    PARKED = "parked"
 
 
 class Attempt(Model):
@@ -82,6 +102,8 @@ class Attempt(Model):
     reason: str
     code: int | None = None
     response: str = ""
+    spared: bool = Field(False, description="It does not count as a try: the sink as a whole failed.")
+    times: int = Field(1, description="So many spared attempts in a row ended like this one, the last of them.")
 
 
 class DeliveryRecord(Model):
@@ -89,10 +111,18 @@ class DeliveryRecord(Model):
     routes: tuple[str, ...]
     overrides: Mapping[str, JsonValue] = Field({}, description="Settings of the sink as a route has them, as written.")
     state: DeliveryState = DeliveryState.PENDING
-    reason: str | None = Field(None, description="Why it is skipped or dead.")
+    reason: str | None = Field(None, description="Why it is held, skipped, unknown, cancelled or dead.")
     next_at: datetime | None = Field(None, description="When the next attempt is due, where one failed.")
     attempts: tuple[Attempt, ...] = ()
     forgiven: int = Field(0, description="How many of the first attempts no longer count as tries: it was put back.")
+    order: Order = Field(Order.STRICT, description="That of its sink when it was routed.")
+    late: bool = Field(False, description="It was held or given up, and came back to the tail of its line.")
+
+    def line(self, delivery: str, event: Event) -> str:
+        """The subject of the line that it waits in."""
+        if self.order is Order.NONE:
+            return delivery
+        return subject_key(event.source, event.account, event.subject)
 
 
 class ConfigState(Model):
@@ -110,6 +140,29 @@ class RulesChange(Model):
     hash: str
     at: datetime
     changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """How a sink does, as all workers know it. ``since`` and ``probe_at`` are in unix seconds; ``interval`` is the
+    pause between attempts, in seconds, that it is slowed down to, 0 for none."""
+
+    state: GateState = GateState.CLOSED
+    since: float = 0.0
+    reason: str = ""
+    failures: int = 0
+    probe_at: float = 0.0
+    interval: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Attempts that may begin, each in so many seconds: a probe where the ``state`` is not closed. Where there is none,
+    ``wait`` says in how many seconds to ask again."""
+
+    state: GateState
+    wait: float
+    turns: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +214,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """A claimed fact that can't be worked on yet. ``wait`` is in seconds."""
+    """What was claimed can't be worked on yet. ``wait`` is in seconds."""
 
     claim: Claim
     wait: float

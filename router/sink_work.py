@@ -5,10 +5,13 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 
+from redis.exceptions import RedisError
+
 from router.delivery import Deliveries
 from router.destinations import Destination
 from router.lanes import LaneLoop
 from router.ledger import Ledger
+from router.records import GateState
 from sinks.base import SinkProblem
 
 log = logging.getLogger(__name__)
@@ -23,8 +26,13 @@ class SinkWork:
         self.destination = destination
         self._sink = destination.sink
         self._name = destination.name
-        self._loop = LaneLoop(ledger, Deliveries(ledger, destination), destination.settings.concurrency)
+        self._ledger = ledger
+        self._is_on = destination.settings.enabled
+        deliveries = Deliveries(ledger, destination)
+        gate = deliveries.gate if self._is_on else None
+        self._loop = LaneLoop(ledger, deliveries, destination.settings.concurrency, gate)
         self._stop = asyncio.Event()
+        self._had_problem = False
 
     def wake(self, partitions: Iterable[int]) -> None:
         self._loop.wake(partitions)
@@ -41,16 +49,36 @@ class SinkWork:
         """
         if after is not None:
             await asyncio.wait([after])
+        if not self._is_on:
+            await self._loop.run()  # which holds what it claims
+            return
         try:
             while not self._stop.is_set():
                 try:
                     await self._sink.open()
+                    await self._try_at_once()
                     await self._loop.run()
                 except SinkProblem as problem:
-                    fields = {"sink": self._name, "reason": str(problem)}
-                    log.error("the sink can't work; its deliveries wait", extra=fields)
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(OPEN_AGAIN_SECONDS):
-                            await self._stop.wait()
+                    await self._park(problem)
         finally:
             await self._sink.close()
+
+    async def _park(self, problem: SinkProblem) -> None:
+        """Say what is wrong, and wait a while."""
+        self._had_problem = True
+        fields = {"sink": self._name, "reason": str(problem)}
+        log.error("the sink can't work; its deliveries wait", extra=fields)
+        with suppress(RedisError, OSError):
+            await self._ledger.trip(self._name, GateState.PARKED, str(problem), probe=False)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_AGAIN_SECONDS):
+                await self._stop.wait()
+
+    async def _try_at_once(self) -> None:
+        """What kept this sink from being tried may have gone with the settings before, or with a problem at opening."""
+        with suppress(RedisError, OSError):
+            if self._had_problem:
+                await self._ledger.works(self._name, 1, probe=True)
+            else:
+                await self._ledger.probe_now(self._name)
+        self._had_problem = False

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from router.headline import headline, plain
-from router.identity import event_of, subject_key
+from router.identity import event_of
 from router.ledger import Ledger, sink_lane
 from router.records import DeliveryRecord, DeliveryState, ReceiptRecord
 from router.rules import Ruleset
@@ -78,8 +78,7 @@ async def events_of(ledger: Ledger, receipt: str, *, within: float) -> Sequence[
 async def _as_it_stands(ledger: Ledger, event: Event, delivery: str, record: DeliveryRecord) -> DeliveryRecord:
     if record.state is not DeliveryState.PENDING:
         return record
-    subject = subject_key(event.source, event.account, event.subject)
-    if await ledger.being_sent(sink_lane(record.sink), subject, delivery):
+    if await ledger.being_sent(sink_lane(record.sink), record.line(delivery, event), delivery):
         return record.model_copy(update={"state": DeliveryState.SENDING})
     return record
 

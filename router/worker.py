@@ -23,7 +23,7 @@ from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.parts import Source, destination_of, sources_of
-from router.records import PutOff, Routed
+from router.records import Routed
 from router.registering import renew_registrations
 from router.sink_work import SinkWork
 from sinks.base import SinkSettings
@@ -56,7 +56,7 @@ class Worker:
         self._is_stopping = False
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._intake = Intake(ledger, config.rules, config.stages, {}, self._on_deliveries)
-        self._intake_loop = LaneLoop[Job, Routed | PutOff](ledger, self._intake, INTAKE_SLOTS)
+        self._intake_loop = LaneLoop[Job, Routed](ledger, self._intake, INTAKE_SLOTS)
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; running attempts get some seconds to end."""

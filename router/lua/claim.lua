@@ -1,11 +1,22 @@
 #!lua flags=allow-oom
 -- Lease subjects that are due, each under a new fencing token.
--- KEYS lane heads leases tokens   ARGV how many at most, lease in ms, furthest possible score from now in ms
+-- KEYS lane heads leases tokens   ARGV how many at most, how many of them the newest (the rest are the oldest), lease in
+--      ms, furthest possible score from now in ms
 -- Returns {ms until the next subject is due or -1, then per subject: subject, token, head, 1 if reclaimed}
 local lane, heads, leases, tokens = key(), key(), key(), key()
-local most, lease, furthest = tonumber(arg()), tonumber(arg()), tonumber(arg())
+local most, newest, lease, furthest = tonumber(arg()), tonumber(arg()), tonumber(arg()), tonumber(arg())
 local now = now_ms()
-local due = redis.call('ZRANGEBYSCORE', lane, '-inf', num(now), 'LIMIT', 0, most)
+local due, taken = {}, {}
+local function take(subjects)
+  for _, subject in ipairs(subjects) do
+    if #due < most and not taken[subject] then
+      taken[subject] = true
+      due[#due + 1] = subject
+    end
+  end
+end
+if newest > 0 then take(redis.call('ZREVRANGEBYSCORE', lane, num(now), '-inf', 'LIMIT', 0, newest)) end
+take(redis.call('ZRANGEBYSCORE', lane, '-inf', num(now), 'LIMIT', 0, most))
 if #due < most then
   -- nothing is ever put that far ahead: the server's clock was set back, so these count as due
   local stranded = redis.call('ZRANGEBYSCORE', lane, '(' .. num(now + furthest), '+inf', 'LIMIT', 0, most - #due)

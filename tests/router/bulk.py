@@ -75,7 +75,7 @@ async def _fill(ledger: Ledger, receipts: Sequence[NewReceipt], rules: Ruleset, 
         for claim, state in zip(claims, states, strict=True):
             waiting = WaitingFact.model_validate_json(codec.unpack(claim.head))
             new_state, events = project(state, waiting)
-            made = [route_event(event, rules, sinks, claim.subject, waiting) for event in events]
+            made = [route_event(event, rules, sinks, waiting) for event in events]
             routed.append(Routed(claim, waiting.receipt, SOURCE, new_state, made))
         assert 0 not in await ledger.commit(PARTITION, routed)
         left -= len(claims)

@@ -13,7 +13,7 @@ from router.delivery import LONGEST_RETRY_AFTER, Deliveries, after_attempt, paus
 from router.identity import receipt_id
 from router.lanes import LaneLoop, Lease
 from router.ledger import FURTHEST_SECONDS, Ledger, sink_lane
-from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, Settled
+from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, PutOff, Settled
 from sinks.base import Outcome, Result, RetrySettings, SinkSettings
 from tests.factories import (
     NOW,
@@ -145,7 +145,9 @@ def work(ledger: Ledger, sink: RecordingSink) -> Deliveries:
 async def run_once(ledger: Ledger, sink: RecordingSink, claim: Claim) -> Settled | None:
     deliveries = work(ledger, sink)
     [job] = await deliveries.load(PARTITION, [claim])
-    return await deliveries.run(job, Lease(claim))
+    result = await deliveries.run(job, Lease(claim))
+    assert not isinstance(result, PutOff)
+    return result
 
 
 async def record_of(ledger: Ledger, dedupe: str = "0") -> DeliveryRecord:
@@ -201,7 +203,7 @@ async def test_a_delivery_whose_event_is_gone_leaves_the_lane(
     [job] = await deliveries.load(PARTITION, [gone])
     result = await deliveries.run(job, Lease(gone))
     assert sink.attempts == []
-    assert result is not None
+    assert isinstance(result, Settled)
     assert await deliveries.settle(PARTITION, [result]) == [1]
     assert (await ledger.backlog(LANE)).subjects == 0
     assert "gone" in caplog.text

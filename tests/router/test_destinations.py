@@ -20,7 +20,7 @@ from router.destinations import Destination
 from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import Ledger
-from router.records import DeliveryRecord, PutOff, Routed
+from router.records import DeliveryRecord, Routed
 from router.rules import Ruleset, SendTo, compile_route
 from router.schema import Candidate, EventType, Fact, Told
 from router.secret import Reference
@@ -55,7 +55,7 @@ class World:
         by_name = {one.name: one for one in destinations}
         rules = Ruleset([compile_route(f"route-{i}", {}, to) for i, to in enumerate(routes)])
         intake = Intake(ledger, rules, StageKinds(()), by_name, lambda *_: None)
-        self._intake = LaneLoop[Job, Routed | PutOff](ledger, intake, 8)
+        self._intake = LaneLoop[Job, Routed](ledger, intake, 8)
         self._loops: list[LaneLoop[Any, Any]] = [LaneLoop(ledger, Deliveries(ledger, one), 8) for one in destinations]
 
     async def takes(self, fact: Fact) -> Mapping[str, DeliveryRecord]:

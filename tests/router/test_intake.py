@@ -9,7 +9,7 @@ from router.identity import delivery_id
 from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import Ledger, sink_lane
-from router.records import DeliveryState, NewReceipt, PutOff, Routed, StoredEvent
+from router.records import DeliveryState, NewReceipt, Routed, StoredEvent
 from router.rules import CompiledRoute, Ruleset, compile_route
 from router.schema import Event, EventType, Outcome, StageKind
 from tests.factories import PARTITION, SOURCE, RecordingSink, destination, make_fact, make_stage, receipt_of, until
@@ -29,7 +29,7 @@ class Taken:
     ) -> None:
         self.rung: list[tuple[str, int]] = []
         intake = Intake(ledger, Ruleset(routes), StageKinds(()), SINKS, lambda *rung: self.rung.append(rung), enrichers)
-        self.loop = LaneLoop[Job, Routed | PutOff](ledger, intake, 16)
+        self.loop = LaneLoop[Job, Routed](ledger, intake, 16)
         self._ledger = ledger
 
     async def accept(self, *receipts: NewReceipt) -> None:
