@@ -1,7 +1,8 @@
 """The ledger: everything that touches Redis, and the truth. All keys can be read here; only arq's are not ours.
 
 This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, about the
-configuration in `ledger_rules`, about failing sinks in `ledger_gates`, the form of keys in `ledger_keys`.
+configuration in `ledger_rules`, about failing sinks in `ledger_gates`, what a person mends in `ledger_mending`, the
+form of keys in `ledger_keys`.
 
 Key (after ``ats:{pNN}:``)  type    what
 receipt:ID                  hash    record, body, waiting (facts in intake), events (ids). Its being there is how
@@ -69,6 +70,7 @@ from router.ledger_keys import (
     packed,
     sink_lane,
 )
+from router.ledger_mending import MendingLedger
 from router.ledger_reading import LedgerReader, receipt_record
 from router.ledger_rules import RulesLedger
 from router.ledger_sources import SourcesLedger
@@ -79,10 +81,7 @@ from router.records import (
     DeliveryRecord,
     DeliveryState,
     NewReceipt,
-    PutBack,
-    PutBackAnswer,
     PutOff,
-    Replayed,
     Routed,
     Settled,
     StoredDelivery,
@@ -104,7 +103,7 @@ BATCH = 16
 _PURGE_PUT_OFF_SECONDS = 3600.0
 
 
-class Ledger(LedgerReader, SourcesLedger, RulesLedger, GatesLedger):
+class Ledger(LedgerReader, MendingLedger, SourcesLedger, RulesLedger, GatesLedger):
     """One Redis or Valkey server, spoken to in batches."""
 
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
@@ -327,34 +326,6 @@ class Ledger(LedgerReader, SourcesLedger, RulesLedger, GatesLedger):
             for delivery, record in stored.deliveries.items() if stored else ():
                 entries[event] += [(deliveries_index(record.sink, listing), delivery) for listing in LISTINGS]
         return entries
-
-    # --- mend ---------------------------------------------------------------------------------------------------
-
-    async def put_back(self, sink: str, partition: int, batch: Sequence[PutBack]) -> list[PutBackAnswer]:
-        """Let deliveries of one sink be tried again, each unless it changed since it was read."""
-        lane = sink_lane(sink)
-        keys = [key(partition, f"{part}:{lane}") for part in ("lane", "heads", "leases")]
-        keys.append(key(partition, deliveries_index(sink, DeliveryState.PENDING)))
-        args: list[str | bytes | int] = [len(batch)]
-        for item in batch:
-            keys.append(key(partition, f"line:{lane}:{item.subject}"))
-            keys.append(key(partition, f"event:{event_of(item.delivery)}"))
-            keys.append(key(partition, deliveries_index(sink, item.before.record.state)))
-            state = item.before.record.state
-            args += [item.subject, item.delivery, field(item.delivery), item.before.packed, packed(item.record)]
-            args += [int(state.in_line), int(state.terminal)]
-        return [PutBackAnswer(answer) for answer in cast(list[int], await self._scripts["put_back"](keys, args))]
-
-    async def replay(self, replayed: Replayed) -> bool:
-        """Take a receipt out of drift and append its facts to intake; False where another one was faster."""
-        receipt, before, record = replayed.receipt, replayed.before, replayed.record
-        partition = partition_in(receipt)
-        names = [f"lane:{INTAKE}", f"heads:{INTAKE}", "counts", f"receipt:{receipt}", drift_index(record.source)]
-        names += [f"line:{INTAKE}:{subject}" for subject, _ in replayed.facts]
-        args: list[str | bytes | int] = [receipt, before.packed, packed(record)]
-        args += [f"{record.source} replayed", len(replayed.facts)]
-        args += [part for fact in replayed.facts for part in fact]
-        return bool(await self._scripts["replay"]([key(partition, name) for name in names], args))
 
     async def show_worker(self, worker: str, sinks: Collection[str] = ()) -> None:
         """Say that a worker with these sinks is there; who did not for a minute is forgotten, its sinks are not."""

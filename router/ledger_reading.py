@@ -235,6 +235,7 @@ _SCRIPTS = (
     "settle",
     "purge",
     "put_back",
+    "conclude",
     "put_off",
     "replay",
     "read",

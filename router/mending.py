@@ -10,16 +10,16 @@ from router.assess import Marked, intake_items, waiting_facts
 from router.identity import partition_in
 from router.ledger import BATCH, Ledger
 from router.parts import Source
-from router.records import DeliveryState, PutBack, PutBackAnswer, Replayed, StoredDelivery
+from router.records import Change, Changed, DeliveryState, Replayed, StoredDelivery
 from router.schema import Event
 
 _READ_AGAIN = 5
 _WORDS = {
-    PutBackAnswer.CHANGED: "it changes all the time; try once more",
-    PutBackAnswer.BACK: "it is back in its line, with a fresh count of tries",
-    PutBackAnswer.DUE: "it waited for its next attempt, and is due now",
-    PutBackAnswer.BEHIND: "it waits behind an earlier delivery of its application, and goes out after that one",
-    PutBackAnswer.SENDING: "it is being sent right now",
+    Changed.OTHERWISE: "it changes all the time; try once more",
+    Changed.DONE: "it is back in its line, with a fresh count of tries",
+    Changed.DUE: "it waited for its next attempt, and is due now",
+    Changed.BEHIND: "it waits behind an earlier delivery of its application, and goes out after that one",
+    Changed.SENDING: "it is being sent right now",
 }
 
 
@@ -55,14 +55,14 @@ async def retry(ledger: Ledger, deliveries: Sequence[str], sinks: Collection[str
         left = [delivery for delivery in deliveries if delivery not in answers]
         for i in range(0, len(left), BATCH):
             answers |= await _retry(ledger, left[i : i + BATCH], sinks)
-    changing = _WORDS[PutBackAnswer.CHANGED]
+    changing = _WORDS[Changed.OTHERWISE]
     return [answers.get(delivery) or Retried(delivery, False, changing) for delivery in deliveries]
 
 
 async def _retry(ledger: Ledger, deliveries: Sequence[str], sinks: Collection[str]) -> dict[str, Retried]:
     """What came of those that did not change between reading and writing."""
     answers: dict[str, Retried] = {}
-    batches: dict[tuple[str, int], list[PutBack]] = defaultdict(list)
+    batches: dict[tuple[str, int], list[Change]] = defaultdict(list)
     for partition, ids in itertools.groupby(deliveries, partition_in):
         chunk = list(ids)
         for delivery, stored in zip(chunk, await ledger.load_deliveries(partition, chunk), strict=True):
@@ -74,8 +74,8 @@ async def _retry(ledger: Ledger, deliveries: Sequence[str], sinks: Collection[st
                 batches[stored.record.sink, partition].append(_put_back(delivery, stored))
     for (sink, partition), batch in batches.items():
         for item, answer in zip(batch, await ledger.put_back(sink, partition, batch), strict=True):
-            if answer is not PutBackAnswer.CHANGED:
-                done = answer in (PutBackAnswer.BACK, PutBackAnswer.DUE)
+            if answer is not Changed.OTHERWISE:
+                done = answer in (Changed.DONE, Changed.DUE)
                 answers[item.delivery] = Retried(item.delivery, done, _WORDS[answer])
     return answers
 
@@ -91,12 +91,12 @@ def _refusal(stored: StoredDelivery, sinks: Collection[str]) -> str | None:
     return None
 
 
-def _put_back(delivery: str, stored: StoredDelivery) -> PutBack:
+def _put_back(delivery: str, stored: StoredDelivery) -> Change:
     event, record = Event.model_validate_json(stored.event), stored.record
     changed: dict[str, object] = {"next_at": None}
     if not record.state.in_line:
         changed |= {"state": DeliveryState.PENDING, "reason": None, "forgiven": len(record.attempts), "late": True}
-    return PutBack(delivery, record.line(delivery, event), stored, record.model_copy(update=changed))
+    return Change(delivery, record.line(delivery, event), stored, record.model_copy(update=changed))
 
 
 async def replay(ledger: Ledger, receipt: str, source: Source) -> ReplayedReceipt | None:

@@ -322,20 +322,22 @@ class ListedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
-    """A delivery to try again: as it was read, and as it shall be. ``subject`` is that of its line."""
+class Change:
+    """A delivery that a person changes: as it was read, and its record as it shall be. ``line`` is the subject of its
+    line."""
 
     delivery: str
-    subject: str
+    line: str
     before: StoredDelivery
     record: DeliveryRecord
 
 
-class PutBackAnswer(IntEnum):
-    """What came of it. `BEHIND`: another delivery of its application goes first; `SENDING`: it is on its way now."""
+class Changed(IntEnum):
+    """What came of it. `OTHERWISE`: it was changed meanwhile; `DONE`; `DUE`: it was in its line, and is due now;
+    `BEHIND`: another delivery of its line goes first; `SENDING`: it is on its way now. All but two change nothing."""
 
-    CHANGED = 0
-    BACK = 1
+    OTHERWISE = 0
+    DONE = 1
     DUE = 2
     BEHIND = 3
     SENDING = 4

@@ -31,7 +31,17 @@ GROUND = {
 
 CLIENTS_OF_REDIS = {
     f"router.{name}"
-    for name in ("ledger", "ledger_reading", "ledger_sources", "ledger_rules", "connection", "bell", "embedded")
+    for name in (
+        "ledger",
+        "ledger_gates",
+        "ledger_mending",
+        "ledger_reading",
+        "ledger_rules",
+        "ledger_sources",
+        "connection",
+        "bell",
+        "embedded",
+    )
 }
 VENDORS = {cls.__module__ for cls in concrete_subclasses("handlers", Handler)}  # type: ignore[type-abstract]
 TARGETS = {cls.__module__ for cls in concrete_subclasses("sinks", Sink)}  # type: ignore[type-abstract]
