@@ -31,6 +31,7 @@ TARGET_AHEAD = 1.0
 """Seconds that a delivery waits in its slot for its target's turn; longer, and it gives the slot back."""
 
 _PROBE_GRACE = 5.0
+_LONGEST_REST = 3600.0
 _TOO_MANY_REQUESTS = 429
 
 
@@ -110,12 +111,14 @@ class Gate:
 
     async def _learn(self, outcome: Outcome, *, probe: bool) -> None:
         if outcome.code == _TOO_MANY_REQUESTS:
-            await self._ledger.slow(self._sink, interval=self._interval, pause=min(outcome.retry_after or 0.0, 3600.0))
+            pause = min(outcome.retry_after or 0.0, _LONGEST_REST)
+            await self._ledger.slow(self._sink, interval=self._interval, pause=pause)
+            self._known = await self._ledger.read_gate(self._sink)
         answers = outcome.result in (Result.DELIVERED, Result.PERMANENT) or outcome.only_here
         if answers:
             self._failures = 0
-            if probe and await self._ledger.works(self._sink, 1, probe=True):
-                log.info("the sink works again", extra={"sink": self._sink})
+            if probe:
+                await self._close()
             elif self._known.interval:
                 self._worked += 1
             return
@@ -124,6 +127,11 @@ class Gate:
             await self._trip(GateState.PARKED, outcome.reason, probe)
         elif probe or self._failures >= RUN_OF_FAILURES:
             await self._trip(GateState.OPEN, outcome.reason, probe)
+
+    async def _close(self) -> None:
+        if await self._ledger.works(self._sink, 1, probe=True):
+            log.info("the sink works again", extra={"sink": self._sink})
+        self._known = await self._ledger.read_gate(self._sink)
 
     async def _trip(self, state: GateState, reason: str, probe: bool) -> None:
         if await self._ledger.trip(self._sink, state, reason, probe=probe):

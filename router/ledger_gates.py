@@ -12,7 +12,7 @@ from router.ledger_keys import gate_key, pace_key
 from router.records import Admission, GateRecord, GateState
 
 FIRST_PAUSE: Mapping[GateState, float] = {GateState.OPEN: 1.0, GateState.PARKED: 60.0}
-LONGEST_PAUSE: Mapping[GateState, float] = {GateState.OPEN: 60.0, GateState.PARKED: 1800.0}
+LONGEST_PAUSE: Mapping[GateState, float] = {GateState.OPEN: 12.0, GateState.PARKED: 1800.0}
 """Seconds between probes of a sink; they double from the one to the other."""
 
 RESERVED_SECONDS = 0.5

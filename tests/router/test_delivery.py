@@ -9,32 +9,23 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from router import ledger as ledger_module
-from router.delivery import LONGEST_RETRY_AFTER, Deliveries, after_attempt, pause
-from router.identity import receipt_id
-from router.lanes import LaneLoop, Lease
-from router.ledger import FURTHEST_SECONDS, Ledger, sink_lane
-from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, PutOff, Settled
-from sinks.base import Outcome, Result, RetrySettings, SinkSettings
+from router.delivery import LONGEST_RETRY_AFTER, after_attempt, pause
+from router.lanes import Lease
+from router.ledger import FURTHEST_SECONDS, Ledger
+from router.records import Attempt, Claim, DeliveryRecord, DeliveryState, Settled
+from sinks.base import Outcome, Result, RetrySettings
 from tests.factories import (
     NOW,
     PARTITION,
-    SOURCE,
     RecordingSink,
     claim_one,
-    destination,
-    make_event,
     put_deliveries,
     until,
 )
+from tests.router.delivering import LANE, NOT_NOW, attempt, deliver_all, record_of, run_once, work
 
 RETRY = RetrySettings()
 RECORD = DeliveryRecord(sink="slack", routes=("all",))
-LANE = sink_lane("slack")
-NOT_NOW = Outcome(Result.RETRY, "http_503", 503, retry_after=0.0)
-
-
-def attempt(result: Result = Result.RETRY, reason: str = "http_503") -> Attempt:
-    return Attempt(at=NOW, ms=1500, result=result, reason=reason)
 
 
 def after(tries: int, last: Attempt, retry_after: float | None = None) -> tuple[DeliveryRecord, float | None]:
@@ -137,26 +128,6 @@ def sink() -> RecordingSink:
     return RecordingSink()
 
 
-def work(ledger: Ledger, sink: RecordingSink) -> Deliveries:
-    quick = RetrySettings(tries=3).model_copy(update={"first": 0.01})
-    return Deliveries(ledger, destination(sink, SinkSettings(type="recording", retry=quick), "slack"))
-
-
-async def run_once(ledger: Ledger, sink: RecordingSink, claim: Claim) -> Settled | None:
-    deliveries = work(ledger, sink)
-    [job] = await deliveries.load(PARTITION, [claim])
-    result = await deliveries.run(job, Lease(claim))
-    assert not isinstance(result, PutOff)
-    return result
-
-
-async def record_of(ledger: Ledger, dedupe: str = "0") -> DeliveryRecord:
-    event = await ledger.read_event(make_event(receipt_id(SOURCE, None, dedupe)).id)
-    assert event is not None
-    [record] = event.deliveries.values()
-    return record
-
-
 async def test_a_delivery_gets_the_event_as_it_was_stored_under_its_id(ledger: Ledger, sink: RecordingSink) -> None:
     [delivery] = await put_deliveries(ledger, "slack", ["a"])
     result = await run_once(ledger, sink, await claim_one(ledger, LANE))
@@ -207,19 +178,6 @@ async def test_a_delivery_whose_event_is_gone_leaves_the_lane(
     assert await deliveries.settle(PARTITION, [result]) == [1]
     assert (await ledger.backlog(LANE)).subjects == 0
     assert "gone" in caplog.text
-
-
-async def deliver_all(ledger: Ledger, sink: RecordingSink, attempts: int) -> None:
-    loop = LaneLoop(ledger, work(ledger, sink), 8)
-    running = asyncio.create_task(loop.run())
-    try:
-        async with asyncio.timeout(5):
-            while len(sink.attempts) < attempts or (await ledger.backlog(LANE)).subjects:
-                loop.wake()
-                await asyncio.sleep(0.005)
-    finally:
-        loop.stop()
-        await running
 
 
 async def test_a_delivery_is_tried_until_it_arrives(ledger: Ledger, sink: RecordingSink) -> None:
