@@ -142,6 +142,15 @@ def _longest_stall(
     return longest, stalled
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A further sink that gets everything too; ``settings`` are further ones, as in ``timeout: 1s, rate: 10/s``."""
+
+    type: str
+    url: str
+    settings: str = ""
+
+
 class Endpoint:
     """An HTTP endpoint that takes everything. ``seconds`` is how long it takes for it."""
 
@@ -281,7 +290,7 @@ class Rig:
     """An installation in a folder of its own, with an ATS before it and an endpoint behind it."""
 
     def __init__(
-        self, folder: Path, endpoint: Endpoint, client: Client, redis_url: str | None, staging: Mapping[str, str]
+        self, folder: Path, endpoint: Endpoint, client: Client, redis_url: str | None, places: Mapping[str, Place]
     ) -> None:
         self.folder = folder
         self.endpoint = endpoint
@@ -293,13 +302,16 @@ class Rig:
         self._redis_url = redis_url
         self.config = folder / "config.yaml"
         redis = f"data_dir: {folder}/data" if redis_url is None else "url: ${REDIS}"
-        further = "\n  ".join(f"{sink}: {{type: hris_staging, url: '${{URL_OF_{sink}}}'}}" for sink in staging)
-        config = _CONFIG.replace("$REDIS", redis).replace("$SINKS", further).replace("$NAMES", ", ".join(staging))
+        further = "\n  ".join(
+            f"{sink}: {{type: {place.type}, url: '${{URL_OF_{sink}}}', {place.settings}}}"
+            for sink, place in places.items()
+        )
+        config = _CONFIG.replace("$REDIS", redis).replace("$SINKS", further).replace("$NAMES", ", ".join(places))
         self.config.write_text(config)
         given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url, "REDIS": redis_url or ""}
-        given |= {f"URL_OF_{sink}": url for sink, url in staging.items()}
+        given |= {f"URL_OF_{sink}": place.url for sink, place in places.items()}
         self.environment = {**os.environ, **given}
-        self._lanes = (INTAKE, *map(sink_lane, (SINK, *staging)))
+        self._lanes = (INTAKE, *map(sink_lane, (SINK, *places)))
         self._programs: list[Program] = []
         self._paused: set[int] = set()
         self.vendor = Vendor(client, self.url, sources_of(load(self.config, given))[SOURCES[0]].handler)
@@ -443,16 +455,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def make_rig(redis_url: str | None = None, staging: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
-    """Without a URL the embedded server is used, which only `up` starts. After an error in here the folder stays.
-
-    ``staging``: further sinks, of the type `hris_staging`, that get everything too: names and databases.
-    """
+async def make_rig(redis_url: str | None = None, places: Mapping[str, Place] | None = None) -> AsyncIterator[Rig]:
+    """Without a URL the embedded server is used, which only `up` starts. After an error in here the folder stays."""
     folder = Path(tempfile.mkdtemp(prefix="ats-"))  # pytest's own folders are too long for a socket
     async with AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(Endpoint())
         http = await stack.enter_async_context(Client())
-        rig = Rig(folder, endpoint, http, redis_url, staging or {})
+        rig = Rig(folder, endpoint, http, redis_url, places or {})
         try:
             yield rig
         except BaseException as failed:

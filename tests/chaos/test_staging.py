@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.harness import PROMISED_SECONDS, Program, Rig, eventually, make_rig
+from tests.chaos.harness import PROMISED_SECONDS, Place, Program, Rig, eventually, make_rig
 from tests.databases import Database, Postgresql, Sqlite
 
 CONCURRENCY = 8
@@ -45,7 +45,9 @@ async def databases(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 @pytest.fixture
 async def rig(databases: Databases) -> AsyncIterator[Rig]:
     """Everything goes to the endpoint and into each database."""
-    async with make_rig(staging={name: database.url for name, database in databases.items()}) as rig:
+    async with make_rig(
+        places={name: Place("hris_staging", database.url) for name, database in databases.items()}
+    ) as rig:
         yield rig
         assert rig.checked, "the test did not get to its end"
 
