@@ -77,7 +77,7 @@ async def run(rounds: int, seconds: float, rate: float) -> int:
             await eventually(lambda: all(has_all(day, endpoint) for endpoint in day.moody), 120)
         await eventually(lambda: all(has_all(day, endpoint) for endpoint in day.good))
         times = {"quiet": took(day, quiet), "bad": took(day, bad)}
-    print(f"{rate:g} webhooks a second x 8 sinks, {rounds} x {seconds:g} s each; ms from POST to arrival at the good ones")
+    print(f"{rate:g} webhooks a second x 8 sinks, {rounds} x {seconds:g} s each; ms from POST to arrival at good ones")
     print(f"{'':8}{'p50':>8}{'p90':>8}{'p99':>8}{'max':>8}{'arrivals':>10}")
     for name, ms in times.items():
         cells = "".join(f"{value:8.1f}" for value in (*(percentile(ms, p) for p in (50, 90, 99)), max(ms)))

@@ -30,6 +30,11 @@ NEWEST_SHARE = 0.75
 TARGET_AHEAD = 1.0
 """Seconds that a delivery waits in its slot for its target's turn; longer, and it gives the slot back."""
 
+SAFE_SHARE = 0.95
+"""Of a configured rate so much is used: requests take different times to arrive, and no second may see more."""
+
+_LEAD_SECONDS = 0.03  # what claiming and reading takes: without it the first attempts of a batch would come at once
+_LATE_SECONDS = 0.05
 _PROBE_GRACE = 5.0
 _LONGEST_REST = 3600.0
 _TOO_MANY_REQUESTS = 429
@@ -52,7 +57,7 @@ class Gate:
     def __init__(self, ledger: Ledger, sink: str, settings: SinkSettings) -> None:
         self._ledger = ledger
         self._sink = sink
-        self._interval = 1 / settings.rate if settings.rate else 0.0
+        self._interval = 1 / (settings.rate * SAFE_SHARE) if settings.rate else 0.0
         self._probing = settings.timeout + _PROBE_GRACE
         self._known = GateRecord()
         self._failures = 0
@@ -74,14 +79,14 @@ class Gate:
             self._turns.clear()
             return most, 0.0
         now = time.monotonic()
-        while self._turns and self._turns[0].at < now - 0.1:
+        while self._turns and self._turns[0].at < now - _LATE_SECONDS:
             self._turns.popleft()  # not made up for: what is late must not come in a bunch
         wait = 0.0
         if len(self._turns) < most:
             wanted = most - len(self._turns)
             told = await self._ledger.admit(self._sink, wanted, interval=self._interval, probing=self._probing)
             probe, wait = told.state is not GateState.CLOSED, told.wait
-            self._turns.extend(Turn(now + ahead, probe) for ahead in told.turns)
+            self._turns.extend(Turn(now + _LEAD_SECONDS + ahead, probe) for ahead in told.turns)
         return min(most, len(self._turns)), wait
 
     def newest(self, most: int) -> int:

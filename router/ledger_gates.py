@@ -15,7 +15,7 @@ FIRST_PAUSE: Mapping[GateState, float] = {GateState.OPEN: 1.0, GateState.PARKED:
 LONGEST_PAUSE: Mapping[GateState, float] = {GateState.OPEN: 12.0, GateState.PARKED: 1800.0}
 """Seconds between probes of a sink; they double from the one to the other."""
 
-RESERVED_SECONDS = 0.5
+RESERVED_SECONDS = 0.1
 """Attempts are admitted so far ahead: more saves questions, less keeps what comes meanwhile waiting shorter."""
 
 SLOWEST = 60.0

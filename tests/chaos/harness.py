@@ -179,13 +179,16 @@ class Endpoint:
         at = time.monotonic()
         key = request.headers["idempotency-key"]
         assert request.headers["webhook-id"] == key
-        event = json.loads(body)
-        step = Step(int(event["application"]["id"]), int(event["to_stage"]["name"]))
-        self.arrivals.append(Arrival(step, key, body, at))
+        self.note(key, body, at)
         self.in_flight += 1
         await asyncio.sleep(self.seconds)
         self.in_flight -= 1
         return web.json_response({"thanks": True})
+
+    def note(self, key: str, body: bytes, at: float) -> None:
+        event = json.loads(body)
+        step = Step(int(event["application"]["id"]), int(event["to_stage"]["name"]))
+        self.arrivals.append(Arrival(step, key, body, at))
 
 
 class Vendor:

@@ -207,7 +207,7 @@ async def take_all(gate: Gate, seconds: float) -> list[float]:
 async def test_a_rate_holds_for_all_workers_together(ledger: Ledger) -> None:
     gates = [gate(ledger, "50/s") for _ in range(3)]
     began = sorted(itertools.chain(*await asyncio.gather(*(take_all(one, 1.0) for one in gates))))
-    assert 45 <= len(began) <= 51
+    assert 40 <= len(began) <= 50
     gaps = [later - earlier for earlier, later in itertools.pairwise(began)]
     assert min(gaps) > 0.012  # evenly: 20 ms, less what the ways to the ledger and back differ
 
@@ -215,12 +215,12 @@ async def test_a_rate_holds_for_all_workers_together(ledger: Ledger) -> None:
 async def test_what_is_late_is_not_made_up_for_in_a_bunch(ledger: Ledger) -> None:
     here = gate(ledger, "50/s")
     many, _ = await here.admit(64)
-    assert many > 20
+    assert many >= 5
     await asyncio.sleep(0.3)
     now = time.monotonic()
-    late = [turn for turn in here._turns if turn.at < now]
     await here.admit(64)
-    assert len([turn for turn in here._turns if turn.at < now]) < len(late) / 2
+    turns = [here.take() for _ in range(5)]
+    assert all(turn is not None and turn.at >= now for turn in turns)
 
 
 async def test_a_slow_rate_lets_one_through_and_says_when_to_ask_again(ledger: Ledger) -> None:
@@ -229,7 +229,7 @@ async def test_a_slow_rate_lets_one_through_and_says_when_to_ask_again(ledger: L
     here.take()
     many, wait = await here.admit(64)
     assert many == 0
-    assert wait == pytest.approx(9.5, abs=0.2)
+    assert wait == pytest.approx(10 / 0.95 - 0.1, abs=0.2)
 
 
 async def test_too_many_requests_slow_it_down_once_for_all_that_hear_it(ledger: Ledger) -> None:
@@ -248,7 +248,7 @@ async def test_it_gets_slower_for_as_long_as_it_complains(ledger: Ledger, redis:
         await here.note(TOO_MANY, None)
         await redis.hset(gate_key("s"), "slowed_at", "0")  # type: ignore[misc]
         intervals.append((await ledger.read_gate("s")).interval)
-    assert intervals[:3] == pytest.approx([0.2, 0.4, 0.8])
+    assert intervals[:3] == pytest.approx([0.2 / 0.95, 0.4 / 0.95, 0.8 / 0.95], rel=0.01)
     assert intervals[-1] == ledger_gates.SLOWEST
 
 
@@ -258,7 +258,7 @@ async def test_it_is_left_alone_for_as_long_as_it_asks(ledger: Ledger) -> None:
     await here.look()
     many, wait = await here.admit(64)
     assert many == 0
-    assert wait == pytest.approx(6.5, abs=0.2)
+    assert wait == pytest.approx(6.9, abs=0.2)
 
 
 async def test_success_makes_it_fast_again_but_not_faster_than_configured(ledger: Ledger) -> None:
@@ -273,7 +273,7 @@ async def test_success_makes_it_fast_again_but_not_faster_than_configured(ledger
         await here.note(FINE, None)
     await here.look()
     assert (await ledger.read_gate("s")).interval == 0
-    assert 45 <= await admitted(gate(ledger, "100/s")) <= 52
+    assert 8 <= await admitted(gate(ledger, "100/s")) <= 12
 
 
 # --- the pace of a target -----------------------------------------------------------------------------------------
