@@ -58,7 +58,7 @@ async def deliver_all(ledger: Ledger, sink: RecordingSink, attempts: int) -> Non
     try:
         async with asyncio.timeout(5):
             while len(sink.attempts) < attempts or (await ledger.backlog(LANE)).subjects:
-                loop.wake()
+                loop.wake([PARTITION])
                 await asyncio.sleep(0.005)
     finally:
         loop.stop()

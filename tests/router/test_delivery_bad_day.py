@@ -137,6 +137,7 @@ async def test_a_sink_that_was_down_gets_all_in_order_and_no_delivery_lost_a_try
     """Through a loop, with ten times more failures than tries."""
     monkeypatch.setattr(ledger_gates, "FIRST_PAUSE", dict.fromkeys(GateState, 0.02))
     monkeypatch.setattr(ledger_gates, "LONGEST_PAUSE", dict.fromkeys(GateState, 0.05))
+    monkeypatch.setattr(ledger_gates, "AFTER_CLOSING", 0.01)
     monkeypatch.setattr(delivery_module, "AFTER_PROBE_SECONDS", 0.02)
     put = await put_deliveries(ledger, "slack", [*"abcdefghij"] * 2)
     sink.outcomes = [NOT_NOW] * 30
