@@ -104,8 +104,15 @@ class Deliveries:
             ms = round((time.monotonic() - started) * 1000)
             await self.gate.note(outcome, lease.turn)
         attempt = self._as_attempt(outcome, lease, at, ms, was_looked_up)
-        gives_up = outcome.result is Result.AMBIGUOUS and (was_looked_up or self._destination.sink.gives_up_ambiguous)
-        record, wait = after_attempt(record, attempt, outcome.retry_after, self._settings.retry, gives_up=gives_up)
+        ambiguous, general = outcome.result is Result.AMBIGUOUS, self._destination.sink
+        record, wait = after_attempt(
+            record,
+            attempt,
+            outcome.retry_after,
+            self._settings.retry,
+            gives_up=ambiguous and (was_looked_up or general.gives_up_ambiguous),
+            at_least=general.shows_after if ambiguous else 0.0,
+        )
         self._log(job.delivery.id, record, attempt)
         return Settled(job.claim, job.delivery.id, record, wait)
 
@@ -146,7 +153,7 @@ class Deliveries:
     async def _attempted(self, sink: Sink, delivery: Delivery, record: DeliveryRecord) -> tuple[Outcome, bool]:
         """The outcome of another attempt; or, and then true, what came of looking whether the last one arrived."""
         if record.attempts and record.attempts[-1].result is Result.AMBIGUOUS:
-            found = await sink.look_up(delivery, record.attempts[0].at)
+            found = await sink.look_up(delivery, _first_at(record))
             if found is not None:
                 return found, True
         return await sink.attempt(delivery), False
@@ -174,10 +181,11 @@ def after_attempt(
     retry: RetrySettings,
     *,
     gives_up: bool = False,
+    at_least: float = 0.0,
 ) -> tuple[DeliveryRecord, float | None]:
     """The record with one attempt more, and in how many seconds to try again; None: not any more.
 
-    ``gives_up``: it may have arrived, and is not to be sent again.
+    ``gives_up``: it may have arrived, and is not to be sent again. ``at_least`` are seconds, too.
     """
     if attempt.spared and record.attempts and _is_alike(record.attempts[-1], attempt):
         attempts = (*record.attempts[:-1], attempt.model_copy(update={"times": record.attempts[-1].times + 1}))
@@ -199,9 +207,17 @@ def after_attempt(
         wait = pause(1, None, retry)  # the sink did nothing wrong, so it is not spared
     else:
         wait = pause(tries, retry_after, retry)
+    wait = None if wait is None else max(wait, at_least)
     next_at = None if wait is None else attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)
     changed = {"attempts": attempts, "state": state, "reason": reason, "next_at": next_at}
     return record.model_copy(update=changed), wait
+
+
+def _first_at(record: DeliveryRecord) -> datetime | None:
+    """When the first attempt was; None where the record has only a later time: that of several told as one is that of
+    the last, and what a dead worker began was noted when another one found it."""
+    first = record.attempts[0]
+    return None if first.times > 1 or first.reason == _LOST.reason else first.at
 
 
 def _is_alike(before: Attempt, now: Attempt) -> bool:

@@ -115,7 +115,7 @@ class Gate:
             await self._learn(outcome, probe=turn is not None and turn.probe)
 
     async def _learn(self, outcome: Outcome, *, probe: bool) -> None:
-        if outcome.code == _TOO_MANY_REQUESTS:
+        if outcome.code == _TOO_MANY_REQUESTS and not outcome.only_here:
             pause = min(outcome.retry_after or 0.0, _LONGEST_REST)
             await self._ledger.slow(self._sink, interval=self._interval, pause=pause)
             self._known = await self._ledger.read_gate(self._sink)

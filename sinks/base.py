@@ -228,6 +228,9 @@ class Sink(ABC):
     gives_up_ambiguous: bool = False
     """Whether what may have arrived is not sent again, but left for a person to look at."""
 
+    shows_after: float = 0.0
+    """Seconds until `look_up` can see what arrived."""
+
     @abstractmethod
     def __init__(self, settings: SinkSettings, client: Client) -> None: ...
 
@@ -255,11 +258,12 @@ class Sink(ABC):
         """What `attempt` will send: the event as JSON, unless the sink has a form of its own. Pure; called once."""
         return delivery.event_body
 
-    async def look_up(self, delivery: Delivery, since: datetime) -> Outcome | None:
+    async def look_up(self, delivery: Delivery, since: datetime | None) -> Outcome | None:
         """Whether an earlier attempt arrived whose outcome is not known; asked before the next one.
 
-        ``since`` is when the first attempt was. `DELIVERED`: it is there. Another outcome: it can't be told now, so it
-        is asked again later. None: it is not there, or there is no way to tell.
+        ``since`` is when the first attempt was, or None where that is not known. `DELIVERED`: it is there. `AMBIGUOUS`:
+        it can't be told, and is left to a person. Another outcome: it can't be told now, so it is asked again later.
+        None: it is not there, or there is no way to tell; it is sent again.
         """
         return None
 

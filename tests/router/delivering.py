@@ -1,21 +1,31 @@
 """What tests of deliveries share: one sink named slack, driven step by step or by a loop."""
 
 import asyncio
+from collections.abc import Sequence
 
+from handlers.stages import StageKinds
 from router.delivery import Deliveries
+from router.destinations import Destination
 from router.gate import Turn
 from router.identity import receipt_id
+from router.intake import Intake
 from router.lanes import LaneLoop, Lease
 from router.ledger import Ledger, sink_lane
-from router.records import Attempt, Claim, DeliveryRecord, PutOff, Settled
-from sinks.base import Outcome, Result, RetrySettings, SinkSettings
+from router.records import Attempt, Claim, DeliveryRecord, PutOff, Routed, Settled
+from router.rules import Ruleset, compile_route
+from router.schema import EventType
+from sinks.base import Order, Outcome, Result, RetrySettings, SinkSettings
 from tests.factories import (
     NOW,
     PARTITION,
     SOURCE,
     RecordingSink,
+    claim_one,
     destination,
     make_event,
+    make_fact,
+    make_stage,
+    receipt_of,
 )
 
 LANE = sink_lane("slack")
@@ -42,6 +52,31 @@ async def run_once(ledger: Ledger, sink: RecordingSink, claim: Claim, turn: Turn
     result = await run(ledger, sink, claim, turn)
     assert not isinstance(result, PutOff)
     return result
+
+
+async def put_events(
+    ledger: Ledger,
+    stages: Sequence[str],
+    order: Order = Order.STRICT,
+    application: str = "1",
+    there: Destination | None = None,
+) -> list[str]:
+    """One application that goes through stages, by the way that all events go."""
+    there = there or destination(RecordingSink(), SinkSettings(type="recording", order=order), "slack")
+    rules = Ruleset([compile_route("all", {}, ["slack"])])
+    for n, stage in enumerate(stages):
+        fact = make_fact(EventType.STAGE_CHANGED, to=make_stage(stage), application=application)
+        await ledger.accept(PARTITION, [receipt_of(fact, f"{application} {n}")])
+    intake = Intake(ledger, rules, StageKinds({}), {"slack": there}, lambda _sink, _partition: None)
+    deliveries = []
+    for _ in stages:
+        claim = await claim_one(ledger)
+        [job] = await intake.load(PARTITION, [claim])
+        routed = await intake.run(job, Lease(claim))
+        assert isinstance(routed, Routed)
+        await intake.settle(PARTITION, [routed])
+        deliveries.append(routed.events[0].deliveries[0].id)
+    return deliveries
 
 
 async def record_of(ledger: Ledger, dedupe: str = "0") -> DeliveryRecord:

@@ -1,38 +1,42 @@
 """Deliveries where a sink fails as a whole, is off, or may have got something; and in which order they go."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest.mock import AsyncMock
 
 import pytest
 
-from handlers.stages import StageKinds
 from router import delivery as delivery_module
 from router import ledger as ledger_module
 from router import ledger_gates
 from router.delivery import AFTER_PROBE_SECONDS, Deliveries, after_attempt
 from router.gate import RUN_OF_FAILURES, Turn
-from router.intake import Intake
 from router.lanes import LaneLoop, Lease
 from router.ledger import Ledger
 from router.ledger_keys import deliveries_index
-from router.records import DeliveryRecord, DeliveryState, GateState, PutOff, Routed, Settled
-from router.rules import Ruleset, compile_route
-from router.schema import EventType
+from router.records import DeliveryRecord, DeliveryState, GateState, PutOff, Settled
 from sinks.base import Delivery, Order, Outcome, Result, RetrySettings, SinkSettings
 from tests.factories import (
+    NOW,
     PARTITION,
     RecordingSink,
     claim_one,
     destination,
-    make_fact,
-    make_stage,
     put_deliveries,
-    receipt_of,
     until,
 )
-from tests.router.delivering import LANE, NOT_NOW, SLOTS, attempt, deliver_all, record_of, run, run_once, work
+from tests.router.delivering import (
+    LANE,
+    NOT_NOW,
+    SLOTS,
+    attempt,
+    deliver_all,
+    put_events,
+    record_of,
+    run,
+    run_once,
+    work,
+)
 
 RETRY = RetrySettings()
 RECORD = DeliveryRecord(sink="slack", routes=("all",))
@@ -41,27 +45,6 @@ RECORD = DeliveryRecord(sink="slack", routes=("all",))
 @pytest.fixture
 def sink() -> RecordingSink:
     return RecordingSink()
-
-
-async def put_events(
-    ledger: Ledger, stages: Sequence[str], order: Order = Order.STRICT, application: str = "1"
-) -> list[str]:
-    """One application that goes through stages, by the way that all events go."""
-    there = destination(RecordingSink(), SinkSettings(type="recording", order=order), "slack")
-    rules = Ruleset([compile_route("all", {}, ["slack"])])
-    for n, stage in enumerate(stages):
-        fact = make_fact(EventType.STAGE_CHANGED, to=make_stage(stage), application=application)
-        await ledger.accept(PARTITION, [receipt_of(fact, f"{application} {n}")])
-    intake = Intake(ledger, rules, StageKinds({}), {"slack": there}, lambda _sink, _partition: None)
-    deliveries = []
-    for _ in stages:
-        claim = await claim_one(ledger)
-        [job] = await intake.load(PARTITION, [claim])
-        routed = await intake.run(job, Lease(claim))
-        assert isinstance(routed, Routed)
-        await intake.settle(PARTITION, [routed])
-        deliveries.append(routed.events[0].deliveries[0].id)
-    return deliveries
 
 
 # --- a sink that fails as a whole ---------------------------------------------------------------------------------
@@ -265,9 +248,9 @@ class Looking(RecordingSink):
     def __init__(self, found: Outcome | None) -> None:
         super().__init__()
         self.found = found
-        self.looked: list[tuple[str, datetime]] = []
+        self.looked: list[tuple[str, datetime | None]] = []
 
-    async def look_up(self, delivery: Delivery, since: datetime) -> Outcome | None:
+    async def look_up(self, delivery: Delivery, since: datetime | None) -> Outcome | None:
         self.looked.append((delivery.id, since))
         return self.found
 
@@ -312,6 +295,37 @@ async def test_where_it_can_not_be_looked_up_now_it_is_looked_up_later_and_costs
     assert (result.record.state, result.wait) == (DeliveryState.PENDING, 30.0)
     last = result.record.attempts[-1]
     assert (last.result, last.spared) == (Result.AMBIGUOUS, True)  # so that it is looked up again
+
+
+async def test_it_is_looked_up_since_the_first_attempt_or_nobody_knows_when(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a dead worker began is noted later; of several told as one the record has the time of the last."""
+    sink = Looking(None)
+    monkeypatch.setattr(ledger_module, "LEASE_SECONDS", 0.02)
+    await put_deliveries(ledger, "slack", ["a"])
+    await claim_one(ledger, LANE)
+    await asyncio.sleep(0.03)
+    monkeypatch.undo()
+    await deliver_all(ledger, sink, 1)
+    [(_, since)] = sink.looked
+    assert since is None
+    record = RECORD
+    for _ in range(2):
+        probed = attempt(Result.AMBIGUOUS, "timeout").model_copy(update={"spared": True})
+        record, _ = after_attempt(record, probed, None, RETRY)
+    sink = Looking(Outcome(Result.DELIVERED, "found"))
+    await work(ledger, sink)._attempted(sink, Delivery("dlv_1", b"{}"), record)
+    assert [since for _, since in sink.looked] == [None]
+
+
+def test_the_next_try_waits_until_a_look_up_would_see_what_arrived() -> None:
+    hung = attempt(Result.AMBIGUOUS, "timeout")
+    waits = [after_attempt(RECORD, hung, None, RETRY, at_least=5.0) for _ in range(50)]
+    assert {wait for _, wait in waits} == {5.0}
+    assert {record.next_at for record, _ in waits} == {NOW + timedelta(seconds=6.5)}
+    late = DeliveryRecord(sink="slack", routes=("all",), attempts=(hung,) * 8)
+    assert max(after_attempt(late, hung, None, RETRY, at_least=5.0)[1] or 0 for _ in range(50)) > 1000
 
 
 async def test_where_it_can_never_be_looked_up_it_is_left_to_a_person(ledger: Ledger) -> None:

@@ -241,6 +241,11 @@ async def test_too_many_requests_slow_it_down_once_for_all_that_hear_it(ledger: 
     assert await admitted(gate(ledger)) <= 1 + ledger_gates.RESERVED_SECONDS / ledger_gates.SLOWED
 
 
+async def test_too_many_requests_of_one_target_slow_nothing_else_down(ledger: Ledger) -> None:
+    await gate(ledger).note(Outcome(Result.RETRY, "http_429", 429, retry_after=60.0, only_here=True), None)
+    assert await admitted(gate(ledger)) == 64
+
+
 async def test_it_gets_slower_for_as_long_as_it_complains(ledger: Ledger, redis: Redis) -> None:
     here = gate(ledger, "10/s")
     intervals = []
