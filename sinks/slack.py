@@ -4,9 +4,11 @@ What Slack answers: https://docs.slack.dev/reference/methods/chat.postMessage
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,8 +19,11 @@ from router.secret import Secret
 from router.templates import Asked, BadTemplate, Target, Template, compiled, is_template
 from router.units import zone_of
 from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings
+from sinks.slack_history import EVENT_TYPE, LAGS_SECONDS, Histories, NotAtAll, NotNow, told_by
 from sinks.slack_message import message, own_message
 from sinks.slack_text import CHANNEL, CHANNEL_ID, MRKDWN
+
+log = logging.getLogger(__name__)
 
 _READ = 65536
 """Bytes of an answer that are read: the API repeats the message in it, so it is longer than what is kept."""
@@ -134,6 +139,12 @@ class SlackSettings(SinkSettings):
         "https://slack.com/api", description="Where Slack's Web API is. Other than this for GovSlack."
     )
 
+    on_ambiguous: Literal["retry", "give_up"] = Field(
+        "retry",
+        description="What may have been posted, where that can't be found out: retry posts it again, perhaps twice;"
+        " give_up leaves it to you, as unknown.",
+    )
+
     def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:
         if self.channel is not None:
             yield ("channel",), compiled(self.channel, CHANNEL).asked
@@ -161,6 +172,8 @@ class Slack(Sink):
     sink_type = "slack"
     title = "Slack"
     Settings = SlackSettings
+    target_rate = 1.0
+    """About one message a second per channel, and per webhook: https://docs.slack.dev/apis/web-api/rate-limits"""
 
     def __init__(self, settings: SinkSettings, client: Client) -> None:
         assert isinstance(settings, SlackSettings)
@@ -170,12 +183,18 @@ class Slack(Sink):
         self._channel = None if settings.channel is None else compiled(settings.channel, CHANNEL)
         self._template = None if settings.template is None else compiled(settings.template, MRKDWN)
         self._headers = {"content-type": "application/json; charset=utf-8"}
+        self._gives_up = settings.on_ambiguous == "give_up"
+        self._histories: Histories | None = None
         if settings.webhook_url is not None:
             self._url = settings.webhook_url.get_secret_value()
+            self.gives_up_ambiguous = self._gives_up
         else:
             assert settings.token is not None
-            self._url = f"{settings.api_url.rstrip('/')}/chat.postMessage"
-            self._headers["authorization"] = f"Bearer {settings.token.get_secret_value()}"
+            api_url, token = settings.api_url.rstrip("/"), settings.token.get_secret_value()
+            self._url = f"{api_url}/chat.postMessage"
+            self._headers["authorization"] = f"Bearer {token}"
+            self._histories = Histories(client, api_url, token, settings.timeout)
+            self.shows_after = LAGS_SECONDS
 
     def target(self, event: Event) -> str:
         return self._url if self._channel is None else self._channel_of(event) or ""
@@ -190,8 +209,30 @@ class Slack(Sink):
         if self._channel is not None:
             # By this key the message can be found again. Every member of the channel can read it.
             payload = {"delivery_key": delivery.id}
-            arguments["metadata"] = {"event_type": "ats_router_delivery", "event_payload": payload}
+            arguments["metadata"] = {"event_type": EVENT_TYPE, "event_payload": payload}
         return _as_json(arguments)
+
+    async def look_up(self, delivery: Delivery, since: datetime | None) -> Outcome | None:
+        """In the channel's history, for a bot that may read it. Where it may not, ``on_ambiguous`` decides."""
+        if self._histories is None:
+            return None
+        started = since or delivery.event.received_at
+        try:
+            if (channel := self._channel_of(delivery.event)) is None:
+                raise NotAtAll("no_channel")
+            posted = await self._histories.find(channel, delivery.id, started.timestamp())
+        except NotNow as failure:
+            return failure.outcome
+        except NotAtAll as blind:
+            log.warning(
+                "whether a message was posted can't be looked up",
+                extra={"delivery": delivery.id, "reason": blind.reason},
+            )
+            return Outcome(Result.AMBIGUOUS, blind.reason, only_here=True) if self._gives_up else None
+        if posted is None:
+            return None
+        response = _as_json({"channel": posted.channel, "ts": posted.ts}).decode()
+        return Outcome(Result.DELIVERED, "found", response=response[:RESPONSE_KEPT])
 
     async def attempt(self, delivery: Delivery) -> Outcome:
         body = delivery.body
@@ -227,15 +268,11 @@ def _as_json(arguments: dict[str, Any]) -> bytes:
 
 def _of_api(answer: Answer) -> Outcome:
     """Success and most failures come with status 200; ``ok`` tells them apart."""
-    try:
-        told = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
+    if (told := told_by(answer)) is None:
         return _not_delivered(answer, None)
     if answer.status == 200 and told.get("ok") is True:
         # Not the message, which Slack repeats there: nothing of a candidate belongs into the record of an attempt.
-        posted = {key: told[key] for key in ("ok", "channel", "ts") if key in told}
+        posted: dict[str, Any] = {key: told[key] for key in ("ok", "channel", "ts") if key in told}
         return Outcome(Result.DELIVERED, "ok", answer.status, _as_json(posted).decode()[:RESPONSE_KEPT])
     return _not_delivered(answer, told.get("error") if told.get("ok") is False else None)
 

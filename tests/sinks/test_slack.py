@@ -90,7 +90,8 @@ async def test_every_message_is_posted(client: Client, name: str) -> None:
         hook = slack(client, webhook_url=Reference(f"{base}/services/T1/B1/S3CRET"))
         outcomes = [await sink.attempt(delivery_of(sink, EVENTS[name])) for sink in (bot, hook)]
     assert [(outcome.result, outcome.reason) for outcome in outcomes] == [(Result.DELIVERED, "ok")] * 2
-    assert outcomes[0].response == POSTED.decode()
+    [message_there] = api.channels["hiring"].messages
+    assert json.loads(outcomes[0].response) == {"ok": True, "channel": "C0123456789", "ts": message_there["ts"]}
     assert api.posted[1] == message(EVENTS[name])
 
 
