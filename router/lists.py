@@ -39,6 +39,7 @@ class Filter:
     sink: str | None = None
     state: str | None = None
     reason: str | None = None
+    route: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -62,6 +63,7 @@ class Filter:
             (self.sink is None or record.sink == self.sink)
             and (self.state is None or self.state in listings_of(record))
             and (self.reason is None or self.reason.lower() in (last_reason(record) or "").lower())
+            and (self.route is None or self.route in record.routes)
         )
 
 
@@ -119,7 +121,22 @@ def listings_of(record: DeliveryRecord) -> tuple[str, ...]:
 
 
 def last_reason(record: DeliveryRecord) -> str | None:
-    return record.attempts[-1].reason if record.attempts else record.reason
+    if record.attempts and record.state not in (DeliveryState.HELD, DeliveryState.CANCELLED, DeliveryState.SKIPPED):
+        return record.attempts[-1].reason
+    return record.reason
+
+
+async def ids_that_fit(ledger: Ledger, wanted: Filter, sinks: Collection[str]) -> list[str]:
+    """All deliveries of a state that fit, of these sinks, in the order in which they came into it."""
+    assert wanted.state is not None
+    asked = [wanted.sink] if wanted.sink else sinks
+    indexes = [deliveries_index(sink, wanted.state) for sink in asked]
+    entries = await ledger.listed(indexes, wanted.limit, since=wanted.since, until=wanted.until)
+    fitting: list[str] = []
+    for i in range(0, len(entries), _CHUNK):
+        read = await ledger.read_listed(entries[i : i + _CHUNK], wanted.fits_event)
+        fitting += [delivery.id for delivery in read if wanted.fits_record(delivery.record)]
+    return fitting[::-1]
 
 
 async def newest_events(ledger: Ledger, wanted: Filter) -> list[EventRow]:
@@ -170,7 +187,7 @@ async def scan_deliveries(ledger: Ledger, wanted: Filter, sinks: Collection[str]
     listings = [wanted.state] if wanted.state else LISTINGS
     asked = [wanted.sink] if wanted.sink else {*sinks, *await ledger.sinks()}
     indexes = [deliveries_index(sink, listing) for sink in asked for listing in listings]
-    by_index = not (wanted.about or wanted.reason or wanted.source or wanted.type)
+    by_index = not (wanted.about or wanted.reason or wanted.route or wanted.source or wanted.type)
     most = wanted.limit if by_index else SCANNED
     entries = await ledger.listed(indexes, most, since=wanted.since, until=wanted.until)
     fitting: list[ListedDelivery] = []

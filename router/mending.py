@@ -1,131 +1,158 @@
-"""What an operator does to what did not go well: try deliveries again, replay receipts that were drift."""
+"""What a person does to deliveries that did not go well: try again, give up, confirm that they arrived.
+
+Each is changed only if it is still as it was read, so that two people, or a person and a worker, never mix.
+"""
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from handlers.base import Disposition, Receipt
-from router.assess import Marked, intake_items, waiting_facts
+from router.delivery import SINK_OFF
 from router.identity import partition_in
 from router.ledger import BATCH, Ledger
-from router.parts import Source
-from router.records import Change, Changed, DeliveryState, Replayed, StoredDelivery
+from router.records import Change, Changed, Decision, DeliveryRecord, DeliveryState, StoredDelivery
 from router.schema import Event
 
 _READ_AGAIN = 5
+_CHANGING = "it changes all the time; try once more"
 _WORDS = {
-    Changed.OTHERWISE: "it changes all the time; try once more",
-    Changed.DONE: "it is back in its line, with a fresh count of tries",
     Changed.DUE: "it waited for its next attempt, and is due now",
     Changed.BEHIND: "it waits behind an earlier delivery of its application, and goes out after that one",
     Changed.SENDING: "it is being sent right now",
 }
 
+Prepared = DeliveryRecord | str
+"""The record as it shall be; or in words why it stays as it is."""
+
+Put = Callable[[str, int, Sequence[Change]], Awaitable[list[Changed]]]
+
 
 @dataclass(frozen=True, slots=True)
-class Retried:
-    """``done``: it will be attempted at once; ``words`` say what came of it."""
+class Mended:
+    """``done``: it was changed; ``words`` say what came of it."""
 
     delivery: str
     done: bool
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedReceipt:
-    """``disposition`` is today's; still DRIFT where the handler makes nothing of it, for ``reason``. ``done`` is false
-    where it was replayed by somebody else meanwhile."""
-
-    receipt: str
-    disposition: Disposition
-    facts: int
-    reason: str | None
-    done: bool
-
-
-async def retry(ledger: Ledger, deliveries: Sequence[str], sinks: Collection[str]) -> list[Retried]:
-    """Let deliveries be tried again, in the order given. ``sinks``: those that workers work.
+async def retry(ledger: Ledger, deliveries: Sequence[str], sinks: Mapping[str, bool]) -> list[Mended]:
+    """Let deliveries be tried again, in the order given. ``sinks``: whether each that is configured is switched on.
 
     Raises:
         ValueError: one of them is no id of a delivery.
     """
-    answers: dict[str, Retried] = {}
-    for _ in range(_READ_AGAIN):
-        left = [delivery for delivery in deliveries if delivery not in answers]
-        for i in range(0, len(left), BATCH):
-            answers |= await _retry(ledger, left[i : i + BATCH], sinks)
-    changing = _WORDS[Changed.OTHERWISE]
-    return [answers.get(delivery) or Retried(delivery, False, changing) for delivery in deliveries]
+
+    def prepare(record: DeliveryRecord) -> Prepared:
+        return _why_not_again(record, sinks) or put_back(record)
+
+    words = "it is back in its line, with a fresh count of tries"
+    return await change(ledger, deliveries, ledger.put_back, prepare, words)
 
 
-async def _retry(ledger: Ledger, deliveries: Sequence[str], sinks: Collection[str]) -> dict[str, Retried]:
-    """What came of those that did not change between reading and writing."""
-    answers: dict[str, Retried] = {}
-    batches: dict[tuple[str, int], list[Change]] = defaultdict(list)
-    for partition, ids in itertools.groupby(deliveries, partition_in):
-        chunk = list(ids)
-        for delivery, stored in zip(chunk, await ledger.load_deliveries(partition, chunk), strict=True):
-            if stored is None:
-                answers[delivery] = Retried(delivery, False, "it is not in the ledger")
-            elif (refusal := _refusal(stored, sinks)) is not None:
-                answers[delivery] = Retried(delivery, False, refusal)
-            else:
-                batches[stored.record.sink, partition].append(_put_back(delivery, stored))
-    for (sink, partition), batch in batches.items():
-        for item, answer in zip(batch, await ledger.put_back(sink, partition, batch), strict=True):
-            if answer is not Changed.OTHERWISE:
-                done = answer in (Changed.DONE, Changed.DUE)
-                answers[item.delivery] = Retried(item.delivery, done, _WORDS[answer])
-    return answers
+async def cancel(ledger: Ledger, deliveries: Sequence[str], decision: Decision) -> list[Mended]:
+    """Let deliveries never be sent; what waits behind them moves up.
+
+    Raises:
+        ValueError: one of them is no id of a delivery.
+    """
+
+    def prepare(record: DeliveryRecord) -> Prepared:
+        return _why_not_cancelled(record) or decided(record, DeliveryState.CANCELLED, decision)
+
+    return await change(ledger, deliveries, ledger.conclude, prepare, "it is cancelled")
 
 
-def _refusal(stored: StoredDelivery, sinks: Collection[str]) -> str | None:
-    record = stored.record
+async def confirm(ledger: Ledger, deliveries: Sequence[str], decision: Decision) -> list[Mended]:
+    """A person saw that deliveries arrived whose outcome was not known.
+
+    Raises:
+        ValueError: one of them is no id of a delivery.
+    """
+
+    def prepare(record: DeliveryRecord) -> Prepared:
+        if record.state is not DeliveryState.UNKNOWN:
+            return f"it is {record.state}, and only what is unknown can be confirmed"
+        return decided(record, DeliveryState.DELIVERED, decision)
+
+    return await change(ledger, deliveries, ledger.conclude, prepare, "it is taken for delivered")
+
+
+def put_back(record: DeliveryRecord) -> DeliveryRecord:
+    """As it is when it is to be tried at once: what was out of its line counts its tries anew, and is late."""
+    changed: dict[str, object] = {"next_at": None}
+    if not record.state.in_line:
+        changed |= {"state": DeliveryState.PENDING, "reason": None, "forgiven": len(record.attempts), "late": True}
+    return record.model_copy(update=changed)
+
+
+def decided(record: DeliveryRecord, state: DeliveryState, decision: Decision) -> DeliveryRecord:
+    """As it is after a person's word."""
+    reason = f"{decision.word} by {decision.by}{f': {decision.why}' if decision.why else ''}"
+    changed = {"state": state, "reason": reason, "next_at": None, "decisions": (*record.decisions, decision)}
+    return record.model_copy(update=changed)
+
+
+def _why_not_again(record: DeliveryRecord, sinks: Mapping[str, bool]) -> str | None:
     if record.state is DeliveryState.DELIVERED:
-        return f"it was delivered at {record.attempts[-1].at:%Y-%m-%d %H:%M:%S} UTC, so there is nothing to try again"
+        at = f" at {record.attempts[-1].at:%Y-%m-%d %H:%M:%S} UTC" if record.attempts else ""
+        return f"it was delivered{at}, so there is nothing to try again"
     if record.state is DeliveryState.SKIPPED:
         return f"it was skipped ({record.reason}); `ats-router send --deliver` makes tests that sinks get"
     if record.sink not in sinks:
         return f"its sink {record.sink} is not in the configuration any more, so nothing would send it"
+    if record.state is DeliveryState.HELD and record.reason != SINK_OFF:
+        return f"it is held for {record.reason}: `ats-router review list` shows it"
+    if not sinks[record.sink]:
+        return f"its sink {record.sink} is switched off: take `enabled: false` out of the configuration first"
     return None
 
 
-def _put_back(delivery: str, stored: StoredDelivery) -> Change:
-    event, record = Event.model_validate_json(stored.event), stored.record
-    changed: dict[str, object] = {"next_at": None}
-    if not record.state.in_line:
-        changed |= {"state": DeliveryState.PENDING, "reason": None, "forgiven": len(record.attempts), "late": True}
-    return Change(delivery, record.line(delivery, event), stored, record.model_copy(update=changed))
+def _why_not_cancelled(record: DeliveryRecord) -> str | None:
+    if record.state in (DeliveryState.DELIVERED, DeliveryState.CANCELLED, DeliveryState.SKIPPED):
+        return f"it is {record.state}, so there is nothing to cancel"
+    return None
 
 
-async def replay(ledger: Ledger, receipt: str, source: Source) -> ReplayedReceipt | None:
-    """Normalise a kept receipt with today's handler, and route what it says now; None where it is no drift (any more).
+async def change(
+    ledger: Ledger, deliveries: Sequence[str], put: Put, prepare: Callable[[DeliveryRecord], Prepared], words: str
+) -> list[Mended]:
+    """Change deliveries as ``prepare`` says, by the ledger's ``put``; what changed meanwhile is read again.
 
-    It was verified when it came, so it is not verified again.
+    Raises:
+        ValueError: one of them is no id of a delivery.
     """
-    stored = await ledger.read_receipt(receipt)
-    if stored is None or stored.record.disposition is not Disposition.DRIFT:
-        return None
-    record = stored.record
-    request = Receipt(record.headers, stored.body, record.received_at)
-    normalised = source.handler.read(request)
-    if normalised.disposition is Disposition.DRIFT:
-        return ReplayedReceipt(receipt, Disposition.DRIFT, 0, normalised.reason, False)
-    facts = waiting_facts(
-        normalised,
-        receipt_id=receipt,
-        source=record.source,
-        vendor=record.vendor,
-        receipt=request,
-        mark=Marked(deliver=False) if record.test else None,
-    )
-    changed = {
-        "disposition": normalised.disposition,
-        "vendor_event": normalised.vendor_event,
-        "reason": normalised.reason,
-        "soft_drift": normalised.soft_drift,
-    }
-    replayed = Replayed(receipt, stored, record.model_copy(update=changed), intake_items(facts))
-    done = await ledger.replay(replayed)
-    return ReplayedReceipt(receipt, normalised.disposition, len(facts), normalised.reason, done)
+    answers: dict[str, Mended] = {}
+    for _ in range(_READ_AGAIN):
+        left = [delivery for delivery in deliveries if delivery not in answers]
+        for i in range(0, len(left), BATCH):
+            answers |= await _change(ledger, left[i : i + BATCH], put, prepare, words)
+    return [answers.get(delivery) or Mended(delivery, False, _CHANGING) for delivery in deliveries]
+
+
+async def _change(
+    ledger: Ledger, deliveries: Sequence[str], put: Put, prepare: Callable[[DeliveryRecord], Prepared], words: str
+) -> dict[str, Mended]:
+    """What came of those that did not change between reading and writing."""
+    answers: dict[str, Mended] = {}
+    batches: dict[tuple[str, int], list[Change]] = defaultdict(list)
+    for partition, ids in itertools.groupby(deliveries, partition_in):
+        chunk = list(ids)
+        for delivery, stored in zip(chunk, await ledger.load_deliveries(partition, chunk), strict=True):
+            prepared = prepare(stored.record) if stored else "it is not in the ledger"
+            if stored is None or isinstance(prepared, str):
+                answers[delivery] = Mended(delivery, False, str(prepared))
+            else:
+                change = Change(delivery, _line(delivery, stored), stored, prepared)
+                batches[stored.record.sink, partition].append(change)
+    for (sink, partition), batch in batches.items():
+        for item, answer in zip(batch, await put(sink, partition, batch), strict=True):
+            if answer is not Changed.OTHERWISE:
+                done = answer in (Changed.DONE, Changed.DUE)
+                answers[item.delivery] = Mended(item.delivery, done, _WORDS.get(answer, words))
+    return answers
+
+
+def _line(delivery: str, stored: StoredDelivery) -> str:
+    return stored.record.line(delivery, Event.model_validate_json(stored.event))

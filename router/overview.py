@@ -10,15 +10,15 @@ from handlers.enriching import Enriches
 from handlers.guide import Proof
 from handlers.settings import ConnectSettings
 from router.config import Config
+from router.issues import WORKER_SILENT_SECONDS, Issue, read_issues
 from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
 from router.parts import Source, kept_secrets, sources_of
-from router.records import ApiState, ConfigState, DeliveryState, KeptHook
+from router.records import ApiState, ConfigState, DeliveryState, GateRecord, GateState, KeptHook
 from router.schema import EventType, Model
-from sinks.base import Result
+from sinks.base import Result, SinkSettings
 
-WORKER_SILENT_SECONDS = 15.0
 _FAILED_LOOKED_AT = 200
 _TYPES = frozenset(EventType)
 
@@ -51,6 +51,11 @@ class SinkOverview(Model):
 
     name: str
     type: str | None
+    state: str = Field(description="works, slowed, open (it fails), parked (it refuses us), off, or removed.")
+    per_second: float | None = Field(None, description="What it is slowed down to.")
+    probe_at: datetime | None = Field(None, description="When one that fails is tried again.")
+    held: int
+    unknown: int
     waiting: int
     retrying: int
     oldest_waiting: datetime | None
@@ -68,6 +73,7 @@ class Overview(Model):
     memory_used: int
     memory_limit: int
     config: list[ConfigState]
+    issues: list[Issue]
     sources: list[SourceOverview]
     sinks: list[SinkOverview]
 
@@ -81,9 +87,10 @@ async def read_overview(ledger: Ledger, config: Config) -> Overview:
         memory_used=used,
         memory_limit=limit,
         config=await ledger.config_states(),
+        issues=await read_issues(ledger, config),
         sources=await read_sources(ledger, config),
         sinks=[
-            *[await _sink(ledger, name, settings.type) for name, settings in config.sinks.items()],
+            *[await _sink(ledger, name, settings) for name, settings in config.sinks.items()],
             *[
                 sink
                 for name in await ledger.sinks()
@@ -146,12 +153,19 @@ def _api(handler: Handler, state: ApiState | None) -> str:
     return f"{word} {state.since:%Y-%m-%d %H:%M} UTC"
 
 
-async def _sink(ledger: Ledger, name: str, sink_type: str | None) -> SinkOverview:
+async def _sink(ledger: Ledger, name: str, settings: SinkSettings | None) -> SinkOverview:
     oldest = await ledger.oldest(deliveries_index(name, DeliveryState.PENDING))
-    since, why = await _failing(ledger, name)
+    gate = await ledger.read_gate(name)
+    fails = gate.state is not GateState.CLOSED
+    since, why = (_moment(gate.since), gate.reason) if fails else await _failing(ledger, name)
     return SinkOverview(
         name=name,
-        type=sink_type,
+        type=settings.type if settings else None,
+        state=_state(gate, settings),
+        per_second=1 / gate.interval if gate.interval else None,
+        probe_at=_moment(gate.probe_at) if fails else None,
+        held=await ledger.how_many(deliveries_index(name, DeliveryState.HELD)),
+        unknown=await ledger.how_many(deliveries_index(name, DeliveryState.UNKNOWN)),
         waiting=await ledger.how_many(deliveries_index(name, DeliveryState.PENDING)),
         retrying=await ledger.how_many(deliveries_index(name, RETRYING)),
         oldest_waiting=None if oldest is None else _moment(oldest),
@@ -159,6 +173,14 @@ async def _sink(ledger: Ledger, name: str, sink_type: str | None) -> SinkOvervie
         failing_why=why,
         dead=await ledger.how_many(deliveries_index(name, DeliveryState.DEAD)),
     )
+
+
+def _state(gate: GateRecord, settings: SinkSettings | None) -> str:
+    if settings is None:
+        return "removed"
+    if not settings.enabled:
+        return "off"
+    return gate.state or ("slowed" if gate.interval else "works")
 
 
 async def _failing(ledger: Ledger, sink: str) -> tuple[datetime | None, str | None]:

@@ -106,6 +106,15 @@ class Attempt(Model):
     times: int = Field(1, description="So many spared attempts in a row ended like this one, the last of them.")
 
 
+class Decision(Model):
+    """What a person, or a time limit, decided about a delivery; ``word`` is what became of it by that."""
+
+    word: str
+    by: str
+    at: datetime
+    why: str | None = None
+
+
 class DeliveryRecord(Model):
     sink: str
     routes: tuple[str, ...]
@@ -117,6 +126,7 @@ class DeliveryRecord(Model):
     forgiven: int = Field(0, description="How many of the first attempts no longer count as tries: it was put back.")
     order: Order = Field(Order.STRICT, description="That of its sink when it was routed.")
     late: bool = Field(False, description="It was held or given up, and came back to the tail of its line.")
+    decisions: tuple[Decision, ...] = ()
 
     def line(self, delivery: str, event: Event) -> str:
         """The subject of the line that it waits in."""

@@ -13,6 +13,7 @@ from router.headline import headline, plain
 from router.identity import event_of
 from router.ledger import Ledger, sink_lane
 from router.records import DeliveryRecord, DeliveryState, ReceiptRecord
+from router.remedies import what_to_do
 from router.rules import Ruleset
 from router.schema import Event, Model
 
@@ -110,14 +111,21 @@ def _print_delivery(delivery: DeliveryStory, console: Console) -> None:
     record = delivery.record
     due = f", next attempt {_time(record.next_at)}" if record.state is DeliveryState.PENDING and record.next_at else ""
     reason = f" ({record.reason})" if record.reason else ""
-    console.print(f"\n[bold]{escape(record.sink)}[/]  {record.state}{escape(reason)}{due}  {delivery.id}")
+    late = ", late" if record.late else ""
+    console.print(f"\n[bold]{escape(record.sink)}[/]  {record.state}{escape(plain(reason))}{late}{due}  {delivery.id}")
+    for decision in record.decisions:
+        why = f": {decision.why}" if decision.why else ""
+        console.print(escape(plain(f"{decision.word} by {decision.by} at {_time(decision.at)}{why}")))
+    if todo := what_to_do(delivery.id, record):
+        console.print(escape(todo))
     if not record.attempts:
         return
     table = Table("attempt", "at", "ms", "result", "reason", "answer", box=None, padding=(0, 2))
     for number, attempt in enumerate(record.attempts, start=1):
         ms = "" if attempt.ms is None else str(attempt.ms)
+        counted = f"{number} (x {attempt.times})" if attempt.times > 1 else str(number)
         answer = escape(plain(attempt.response[:80].replace("\n", " ")))
-        table.add_row(str(number), _time(attempt.at), ms, attempt.result, escape(attempt.reason), answer)
+        table.add_row(counted, _time(attempt.at), ms, attempt.result, escape(attempt.reason), answer)
     console.print(table)
 
 

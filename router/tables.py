@@ -9,12 +9,23 @@ from rich.table import Table
 
 from router.headline import plain
 from router.health import MEMORY_LIMIT
+from router.issues import Issue
 from router.lists import DeliveryRow, EventRow
 from router.overview import Overview, SinkOverview, SourceOverview
 from router.records import ConfigState, ReceiptRecord, RulesChange
 
 _ODD_SHOWN = 10
-_COLORS = {"delivered": "green", "dead": "bold red", "retrying": "yellow", "skipped": "dim"}
+_ISSUES_SHOWN = 10
+_SAID_ABOVE = ("no_worker", "config")
+_COLORS = {
+    "delivered": "green",
+    "dead": "bold red",
+    "unknown": "bold red",
+    "retrying": "yellow",
+    "held": "yellow",
+    "skipped": "dim",
+    "cancelled": "dim",
+}
 _EVENT_COLUMNS = (("time (UTC)", 19), ("type", 18), ("headline", 44), ("source", 12), ("deliveries", 24), ("event", 30))
 _DELIVERY_COLUMNS = (
     ("time (UTC)", 19),
@@ -67,12 +78,19 @@ def print_overview(overview: Overview, console: Console) -> None:
         table.add_row(_source_name(source), _ago(overview.at, source.last_receipt), *_counts(source))
     console.print(table)
     console.print()
-    table = _table("sink", "waiting", "oldest waits", "dead", "failing since", "why")
+    table = _table("sink", "state", "waiting", "oldest waits", "held", "unknown", "dead", "failing since", "why")
     for sink in overview.sinks:
         table.add_row(*_sink_cells(sink, overview.at))
     console.print(table)
     for hint in _hints(overview):
         console.print(hint)
+    told = [issue for issue in overview.issues if issue.kind not in _SAID_ABOVE]
+    if told:
+        console.print("\n[bold]What needs a person[/] (`ats-router issues` says since when):")
+    for issue in told[:_ISSUES_SHOWN]:
+        console.print(escape(plain(f"- {issue.about}: {issue.what}; {issue.do}")))
+    if len(told) > _ISSUES_SHOWN:
+        console.print(f"... and {len(told) - _ISSUES_SHOWN} more")
 
 
 def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
@@ -97,6 +115,15 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
             facts.add_row("missing or odd", escape(", ".join(f"{path} ({count} times)" for path, count in odd)))
         console.print(facts)
         console.print()
+
+
+def print_issues(issues: Sequence[Issue], console: Console) -> None:
+    table = _table("since (UTC)", "about", "what", "times", "what to do")
+    for issue in issues:
+        table.add_row(
+            _time(issue.since), escape(issue.about), escape(plain(issue.what)), str(issue.times), escape(issue.do)
+        )
+    console.print(table)
 
 
 def print_rules_log(changes: Sequence[RulesChange], console: Console) -> None:
@@ -176,10 +203,29 @@ def _sink_cells(sink: SinkOverview, now: datetime) -> list[str]:
     waiting = f"{sink.waiting} ({sink.retrying} retrying)" if sink.retrying else str(sink.waiting)
     oldest = _duration(now - sink.oldest_waiting) if sink.oldest_waiting else ""
     dead = f"[bold red]{sink.dead}[/]" if sink.dead else "0"
-    works = "[green]it works[/]" if sink.type else "nobody sends"
-    since = f"[bold red]{_time(sink.failing_since)}[/]" if sink.failing_since else works
+    held, unknown = (f"[yellow]{count}[/]" if count else "0" for count in (sink.held, sink.unknown))
+    since = f"[bold red]{_time(sink.failing_since)}[/]" if sink.failing_since else ""
     kind = sink.type or "[bold red]no longer configured[/]"
-    return [f"{escape(sink.name)} ({kind})", waiting, oldest, dead, since, escape(plain(sink.failing_why or ""))]
+    why = escape(plain(sink.failing_why or ""))
+    return [f"{escape(sink.name)} ({kind})", _sink_state(sink, now), waiting, oldest, held, unknown, dead, since, why]
+
+
+def _sink_state(sink: SinkOverview, now: datetime) -> str:
+    probe = f", tried again in {_duration(sink.probe_at - now)}" if sink.probe_at else ""
+    match sink.state:
+        case "works" if sink.failing_since:
+            return "[yellow]its last attempt failed[/]"
+        case "works":
+            return "[green]it works[/]"
+        case "slowed":
+            return f"[yellow]slowed to {sink.per_second or 0:.3g}/s[/]"
+        case "open":
+            return f"[bold red]it fails[/]{probe}"
+        case "parked":
+            return f"[bold red]it refuses us[/]{probe}"
+        case "off":
+            return "[yellow]switched off[/]"
+    return "nobody sends"
 
 
 def _intake(overview: Overview) -> str:
@@ -204,20 +250,12 @@ def _memory(overview: Overview) -> str:
 
 
 def _hints(overview: Overview) -> list[str]:
-    hints = []
-    if any(sink.dead for sink in overview.sinks):
-        hints.append(
-            "\nDead deliveries: `ats-router deliveries --state dead` lists them, `retry --dead` tries them again."
-        )
-    hints += [
+    return [
         f"\n{sink.waiting} deliveries wait for the sink {escape(sink.name)}, which is no longer configured: put a sink"
         " of that name back into the file and restart, and they go out; until then they are kept."
         for sink in overview.sinks
         if sink.type is None
     ]
-    if any(source.drift for source in overview.sources):
-        hints.append("\nDrift: `ats-router drift list` says why webhooks could not be read.")
-    return hints
 
 
 def _ago(now: datetime, then: datetime | None) -> str:

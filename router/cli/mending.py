@@ -1,231 +1,268 @@
-"""Commands that mend: retry, drift."""
+"""Commands that mend deliveries: retry, cancel, confirm, release."""
 
-import base64
-from collections.abc import Sequence
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import track
 
-from handlers.base import Disposition
+from router.cli.filters import (
+    ReasonOption,
+    RouteOption,
+    SinceOption,
+    SinkOption,
+    SourceOption,
+    UntilOption,
+    filter_of,
+    of_deliveries,
+)
 from router.cli.shared import (
     CONFIG,
     ConfigOption,
     DataDirOption,
     JsonOption,
-    LimitOption,
     app,
     configured,
     console,
-    days,
     fail,
     known_name,
     misuse,
     on_ledger,
     print_json,
-    wide,
 )
 from router.config import Config
+from router.delivery import SINK_OFF
 from router.identity import partition_in
 from router.ledger import BATCH, Ledger
-from router.ledger_keys import deliveries_index, drift_index
-from router.mending import ReplayedReceipt, Retried, replay, retry
-from router.parts import sources_of
-from router.records import DeliveryState, ReceiptRecord, StoredReceipt
-from router.tables import print_drift, print_drifted
+from router.lists import ids_that_fit
+from router.mending import Mended, cancel, confirm, retry
+from router.records import Decision, DeliveryState
+from router.units import Rate
 
 _ALL = 1_000_000
+_SHOWN = 20
 
-drift_app = typer.Typer(help="Verified webhooks that could not be read: list, look at, replay.", no_args_is_help=True)
-app.add_typer(drift_app, name="drift")
+IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of deliveries, as `deliveries` lists them.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+RateOption = Annotated[str | None, typer.Option(help="Not faster than this: 20/s, 100/m.")]
+ByOption = Annotated[str | None, typer.Option(help="Who says so; the user of this machine where left out.")]
+WhyOption = Annotated[str | None, typer.Option(help="Why, to be shown with the delivery.")]
 
-SourceOption = Annotated[str | None, typer.Option(help="Only of this source.")]
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Filters of deliveries, as they were typed."""
+
+    sink: str | None = None
+    reason: str | None = None
+    route: str | None = None
+    source: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+Work = Callable[[Ledger, Sequence[str]], Awaitable[list[Mended]]]
 
 
 @app.command("retry")
 def retry_command(
-    delivery: Annotated[str | None, typer.Argument(help="The id of a delivery, as `deliveries` lists them.")] = None,
+    delivery: IdsArgument = None,
     dead: Annotated[bool, typer.Option("--dead", help="All that are dead.")] = False,
-    sink: Annotated[str | None, typer.Option(help="With --dead: only those of this sink.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    state: Annotated[str | None, typer.Option(help="All that are dead, unknown or cancelled.")] = None,
+    sink: SinkOption = None,
+    reason: ReasonOption = None,
+    route: RouteOption = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    rate: RateOption = None,
+    yes: YesOption = False,
     config: ConfigOption = CONFIG,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try deliveries again: dead ones go back to the tail of their lines, one that waits for its next try is due now.
+    """Try deliveries again: they go back to the tail of their lines; one that waits for its next try is due now.
 
     What was attempted so far stays recorded, the tries are counted anew.
     """
     settings = configured(config, data_dir)
-    if (delivery is None) != dead or (sink is not None and not dead):
-        misuse("give either the id of a delivery, or --dead, perhaps with --sink NAME")
-    if delivery is not None:
-        _retry_one(settings, delivery, as_json)
-        return
-    sinks = [sink] if known_name("sink", sink, settings.sinks) and sink else list(settings.sinks)
-    ids = on_ledger(settings, lambda ledger: _dead(ledger, sinks))
-    if ids and not yes:
-        of = f" of {sink}" if sink else ""
-        typer.confirm(f"{len(ids)} dead deliveries{of} will be tried again. Go on?", abort=True, err=True)
-    results = on_ledger(settings, lambda ledger: _retry_all(ledger, ids, settings))
-    if as_json:
-        _print_retried(results)
-        return
-    if not ids:
-        console.print("nothing is dead, so there is nothing to retry")
-        return
-    console.print(f"{sum(one.done for one in results)} of {len(ids)} dead deliveries are back in their lines.")
-    for one in results:
-        if not one.done:
-            console.print(f"{one.delivery}: {one.words}")
+    state = DeliveryState.DEAD if dead else state
+    known_name("state", state, [DeliveryState.DEAD, DeliveryState.UNKNOWN, DeliveryState.CANCELLED])
+    narrowed = Narrowed(sink, reason, route, source, since, until)
+    ids = _chosen(settings, delivery, state, narrowed, "--dead")
+    if delivery is None:
+        _ask(ids, f"{len(ids)} {state} deliveries will be tried again. Go on?", yes)
+    on = {name: sink_settings.enabled for name, sink_settings in settings.sinks.items()}
+    results = _in_steps(settings, ids, lambda ledger, some: retry(ledger, some, on), "Putting them back", rate)
+    _tell(
+        results, as_json, one_by_one=delivery is not None, words="are back in their lines", none=f"nothing is {state}"
+    )
 
 
-@drift_app.command("list")
-def drift_list(
+@app.command("cancel")
+def cancel_command(
+    delivery: IdsArgument = None,
+    state: Annotated[str | None, typer.Option(help="All that are pending, retrying, held, dead or unknown.")] = None,
+    sink: SinkOption = None,
+    reason: ReasonOption = None,
+    route: RouteOption = None,
     source: SourceOption = None,
-    limit: LimitOption = 50,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    yes: YesOption = False,
     config: ConfigOption = CONFIG,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List webhooks that are genuine but could not be read, the newest first."""
+    """Give deliveries up for good: they are not sent, and what waits behind them goes on."""
     settings = configured(config, data_dir)
-    names = _sources(settings, source)
-
-    async def read(ledger: Ledger) -> list[tuple[str, ReceiptRecord]]:
-        entries = await ledger.listed(map(drift_index, names), limit)
-        records = await ledger.read_receipt_records([entry.id for entry in entries])
-        return [(entry.id, record) for entry, record in zip(entries, records, strict=True) if record]
-
-    rows = on_ledger(settings, read)
-    if as_json:
-        print_json([{"id": receipt, **record.model_dump(mode="json")} for receipt, record in rows])
-    elif rows:
-        print_drift(rows, wide)
-        console.print("\nTo look at one: `ats-router drift show RECEIPT`. Once its handler reads it: `drift replay`.")
-    else:
-        console.print("no drift: everything that came could be read")
+    known_name("state", state, ["pending", "retrying", "held", "dead", "unknown"])
+    ids = _chosen(settings, delivery, state, Narrowed(sink, reason, route, source, since, until), "--state")
+    if delivery is None:
+        _ask(ids, f"{len(ids)} {state} deliveries will never be sent. Go on?", yes)
+    decision = decision_of("cancelled", by, why)
+    results = _in_steps(settings, ids, lambda ledger, some: cancel(ledger, some, decision), "Cancelling", None)
+    _tell(results, as_json, one_by_one=delivery is not None, words="are cancelled", none=f"nothing is {state}")
 
 
-@drift_app.command("show")
-def drift_show(
-    receipt: Annotated[str, typer.Argument(help="The id of a receipt, as `drift list` shows them.")],
+@app.command("confirm")
+def confirm_command(
+    delivery: Annotated[list[str], typer.Argument(help="Ids of deliveries that are unknown.")],
+    by: ByOption = None,
+    why: WhyOption = None,
     config: ConfigOption = CONFIG,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show why a webhook could not be read, and its body as it came: candidates' data."""
+    """Say that deliveries arrived, after you saw them there, whose outcome the router could not know."""
     settings = configured(config, data_dir)
-    stored = _receipt(settings, receipt)
-    if not as_json:
-        print_drifted(receipt, stored.record, stored.body, wide)
-        return
-    try:
-        body = {"body": stored.body.decode()}
-    except UnicodeDecodeError:
-        body = {"body_base64": base64.b64encode(stored.body).decode()}
-    print_json({"id": receipt, **stored.record.model_dump(mode="json"), **body})
+    decision = decision_of("confirmed", by, why)
+    ids = _checked(delivery)
+    results = _in_steps(settings, ids, lambda ledger, some: confirm(ledger, some, decision), "Confirming", None)
+    _tell(results, as_json, one_by_one=True)
 
 
-@drift_app.command("replay")
-def drift_replay(
-    what: Annotated[str | None, typer.Argument(help="A source, or the id of a receipt; all where left out.")] = None,
+@app.command("release")
+def release_command(
+    sink: Annotated[str, typer.Argument(help="A sink that was switched off, or that fails.")],
+    drop: Annotated[bool, typer.Option("--cancel", help="Do not send what it held: cancel it.")] = False,
+    rate: RateOption = None,
+    by: ByOption = None,
+    why: WhyOption = None,
+    yes: YesOption = False,
     config: ConfigOption = CONFIG,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read webhooks that were drift again, with today's handlers, and route what they say."""
+    """Send what a sink held while it was switched off, the oldest first, or cancel it; probe one that fails at once."""
     settings = configured(config, data_dir)
-    by_id = what is not None and what.startswith("rcp_")
-    if what is not None and by_id:
-        _receipt(settings, what)
-        ids = [what]
-    else:
-        names = _sources(settings, what)
-        entries = on_ledger(settings, lambda ledger: ledger.listed(map(drift_index, names), _ALL))
-        ids = [entry.id for entry in reversed(entries)]
-    results = on_ledger(settings, lambda ledger: _replay_all(ledger, ids, settings))
-    if as_json:
-        print_json(
-            [
-                {"id": one.receipt, "disposition": one.disposition, "facts": one.facts, "reason": one.reason}
-                for one in results
-            ]
+    known_name("sink", sink, settings.sinks)
+    ids = _fitting(settings, DeliveryState.HELD, Narrowed(sink=sink, reason=SINK_OFF))
+    if not settings.sinks[sink].enabled and not drop:
+        fail(
+            f"the sink {sink} is switched off: take `enabled: false` out of the configuration first, or drop what it"
+            " holds with --cancel"
         )
-        return
-    replayed = [one for one in results if one.disposition is not Disposition.DRIFT]
-    if not ids:
-        console.print("no drift: there is nothing to replay")
-        return
-    console.print(f"{len(replayed)} of {len(ids)} receipts were replayed: {sum(one.facts for one in replayed)} facts.")
-    for one in results:
-        if one.disposition is Disposition.DRIFT:
-            console.print(f"{one.receipt} is still drift: {one.reason}", markup=False)
+    what = "will never be sent" if drop else "will be sent"
+    _ask(ids, f"{len(ids)} deliveries that {sink} held {what}. Go on?", yes)
+    probed = on_ledger(settings, lambda ledger: ledger.probe_now(sink))
+    decision = decision_of("cancelled", by, why)
+
+    async def work(ledger: Ledger, some: Sequence[str]) -> list[Mended]:
+        return await (cancel(ledger, some, decision) if drop else retry(ledger, some, {sink: True}))
+
+    results = _in_steps(settings, ids, work, "Cancelling" if drop else "Releasing", rate)
+    if probed and not as_json:
+        console.print(f"{sink} failed, and is tried at once: `ats-router status` says how that ends.")
+    words = "are cancelled" if drop else "are back in their lines"
+    _tell(results, as_json, one_by_one=False, words=words, none=f"{sink} holds nothing")
 
 
-def _retry_one(settings: Config, delivery: str, as_json: bool) -> None:
+def decision_of(word: str, by: str | None, why: str | None) -> Decision:
+    return Decision(word=word, by=by or getpass.getuser(), at=datetime.now(UTC), why=why)
+
+
+def _chosen(
+    settings: Config, delivery: Sequence[str] | None, state: str | None, narrowed: Narrowed, option: str
+) -> list[str]:
+    """The ids that were given, or those in a state."""
+    if bool(delivery) == (state is not None) or (delivery and narrowed != Narrowed()):
+        misuse(f"give either ids of deliveries, or {option}, perhaps with filters such as --sink NAME")
+    return _checked(delivery) if delivery else _fitting(settings, state, narrowed)
+
+
+def _checked(deliveries: Sequence[str]) -> list[str]:
+    for delivery in deliveries:
+        try:
+            if not delivery.startswith("dlv_"):
+                raise ValueError
+            partition_in(delivery)
+        except ValueError:
+            misuse(f"{delivery!r} is no id of a delivery: they begin with dlv_, as `ats-router deliveries` lists them")
+    return list(dict.fromkeys(deliveries))
+
+
+def _fitting(settings: Config, state: str | None, narrowed: Narrowed) -> list[str]:
+    """The oldest first: the order in which they came into this state is kept."""
+    wanted = filter_of(settings, _ALL, narrowed.source, None, None, None, narrowed.since, narrowed.until)
+    wanted = of_deliveries(settings, wanted, narrowed.sink, state, narrowed.reason, narrowed.route)
+    return on_ledger(settings, lambda ledger: ids_that_fit(ledger, wanted, settings.sinks))
+
+
+def _ask(ids: Sequence[str], question: str, yes: bool) -> None:
+    if ids and not yes:
+        typer.confirm(question, abort=True, err=True)
+
+
+def _in_steps(settings: Config, ids: Sequence[str], work: Work, title: str, rate: str | None) -> list[Mended]:
+    """Batch by batch, with a bar; where it is stopped, what was done is done."""
+    per_second = _rate(rate)
+
+    async def go(ledger: Ledger) -> list[Mended]:
+        results: list[Mended] = []
+        steps = range(0, len(ids), BATCH)
+        for i in track(steps, title, console=Console(stderr=True), transient=True, disable=len(ids) <= BATCH):
+            results += await work(ledger, ids[i : i + BATCH])
+            if per_second is not None and i + BATCH < len(ids):
+                await asyncio.sleep(BATCH / per_second)
+        return results
+
+    return on_ledger(settings, go)
+
+
+def _rate(written: str | None) -> float | None:
+    if written is None:
+        return None
     try:
-        if not delivery.startswith("dlv_"):
-            raise ValueError
-        partition_in(delivery)
-    except ValueError:
-        misuse(f"{delivery!r} is no id of a delivery: they begin with dlv_, as `ats-router deliveries` lists them")
-    [result] = on_ledger(settings, lambda ledger: retry(ledger, [delivery], settings.sinks))
+        return TypeAdapter[float](Rate).validate_python(written)
+    except ValidationError as wrong:
+        misuse(f"--rate {written!r}: {wrong.errors()[0]['msg']}")
+
+
+def _tell(results: Sequence[Mended], as_json: bool, *, one_by_one: bool, words: str = "", none: str = "") -> None:
+    """What came of it; the exit code is 1 where something that was named was not done."""
+    left = [one for one in results if not one.done]
     if as_json:
-        _print_retried([result])
-    elif result.done:
-        console.print(f"{delivery}: {result.words}")
-    if not result.done:
-        fail(f"{delivery} was not put back: {result.words}")
-
-
-async def _dead(ledger: Ledger, sinks: Sequence[str]) -> list[str]:
-    """The oldest first: the order in which they were given up is kept."""
-    indexes = [deliveries_index(sink, DeliveryState.DEAD) for sink in sinks]
-    return [entry.id for entry in reversed(await ledger.listed(indexes, _ALL))]
-
-
-async def _retry_all(ledger: Ledger, ids: Sequence[str], settings: Config) -> list[Retried]:
-    results: list[Retried] = []
-    steps = range(0, len(ids), BATCH)
-    for i in track(steps, "Putting them back", console=Console(stderr=True), transient=True):
-        results += await retry(ledger, ids[i : i + BATCH], settings.sinks)
-    return results
-
-
-def _print_retried(results: Sequence[Retried]) -> None:
-    print_json([{"id": one.delivery, "retried": one.done, "words": one.words} for one in results])
-
-
-def _sources(settings: Config, source: str | None) -> list[str]:
-    name = known_name("source", source, settings.sources)
-    return [name] if name else list(settings.sources)
-
-
-def _receipt(settings: Config, receipt: str) -> StoredReceipt:
-    """A receipt that is drift."""
-    try:
-        if not receipt.startswith("rcp_"):
-            raise ValueError
-        partition_in(receipt)
-    except ValueError:
-        misuse(f"{receipt!r} is no id of a receipt: they begin with rcp_, as `ats-router drift list` shows them")
-    stored = on_ledger(settings, lambda ledger: ledger.read_receipt(receipt))
-    if stored is None:
-        fail(f"there is no receipt {receipt}: the id is wrong, or it is older than {days(settings)} days")
-    if stored.record.disposition is not Disposition.DRIFT:
-        fail(f"the receipt {receipt} is no drift (any more): it is {stored.record.disposition}")
-    return stored
-
-
-async def _replay_all(ledger: Ledger, ids: Sequence[str], settings: Config) -> list[ReplayedReceipt]:
-    handlers = sources_of(settings)
-    results = []
-    for i in track(ids, "Replaying", console=Console(stderr=True), transient=True):
-        record = (await ledger.read_receipt_records([i]))[0]
-        if record is None or record.source not in handlers:
-            continue
-        if (result := await replay(ledger, i, handlers[record.source])) is not None:
-            results.append(result)
-    return results
+        print_json([{"id": one.delivery, "done": one.done, "words": one.words} for one in results])
+    elif one_by_one:
+        for one in results:
+            if one.done:
+                console.print(f"{one.delivery}: {one.words}")
+    elif not results:
+        console.print(f"{none}, so there is nothing to do")
+    else:
+        console.print(f"{len(results) - len(left)} of {len(results)} deliveries {words}.")
+        for one in left[:_SHOWN]:
+            console.print(f"{one.delivery}: {one.words}")
+        if len(left) > _SHOWN:
+            console.print(f"... and {len(left) - _SHOWN} more that were left as they are")
+    if one_by_one and left:
+        fail("; ".join(f"{one.delivery} was left as it is: {one.words}" for one in left))

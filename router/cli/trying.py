@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 import handlers
 from handlers.base import Handler
+from router.cli.filters import SinceOption, SourceOption, UntilOption, asked_moment
 from router.cli.offline import bytes_of
 from router.cli.shared import (
     CONFIG,
@@ -32,7 +33,7 @@ from router.cli.shared import (
     sentence,
     wide,
 )
-from router.cli.watching import SinceOption, SourceOption, UntilOption, asked_moment, stored_story
+from router.cli.watching import stored_story
 from router.config import Config, ConfigErrors
 from router.config.check import load_tests
 from router.connection import ServerProblem

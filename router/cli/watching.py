@@ -1,15 +1,26 @@
-"""Commands that look: status, sources, events, deliveries, show."""
+"""Commands that look: status, issues, sources, events, deliveries, show."""
 
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
+from router.cli.filters import (
+    ApplicationOption,
+    CandidateOption,
+    ReasonOption,
+    RouteOption,
+    SinceOption,
+    SinkOption,
+    SourceOption,
+    StateOption,
+    TypeOption,
+    UntilOption,
+    filter_of,
+    of_deliveries,
+)
 from router.cli.shared import (
     CONFIG,
     ConfigOption,
@@ -21,15 +32,14 @@ from router.cli.shared import (
     console,
     days,
     fail,
-    known_name,
     misuse,
     on_ledger,
     print_json,
     wide,
 )
 from router.config import Config, ConfigErrors
+from router.issues import read_issues
 from router.ledger import Ledger
-from router.ledger_keys import LISTINGS
 from router.lists import (
     DeliveryRow,
     EventRow,
@@ -42,18 +52,9 @@ from router.lists import (
 )
 from router.overview import read_overview, read_sources
 from router.parts import Origin
-from router.schema import EventType
 from router.story import Story, print_story, read_story
-from router.tables import print_deliveries, print_events, print_overview, print_sources
-from router.units import Seconds
-from router.wording import did_you_mean, listed
+from router.tables import print_deliveries, print_events, print_issues, print_overview, print_sources
 
-SourceOption = Annotated[str | None, typer.Option(help="Only of this source.")]
-TypeOption = Annotated[str | None, typer.Option("--type", help="Only this type of event, such as StageChanged.")]
-ApplicationOption = Annotated[str | None, typer.Option(help="Only of this application: its id in the ATS.")]
-CandidateOption = Annotated[str | None, typer.Option(help="Only of this candidate: the id in the ATS.")]
-SinceOption = Annotated[str | None, typer.Option(help="Not older: 2h, 3d, or a time as 2026-11-20T12:00, in UTC.")]
-UntilOption = Annotated[str | None, typer.Option(help="Not newer; as --since.")]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on, and show what is new until Ctrl-C.")]
 
 
@@ -71,6 +72,19 @@ def status(config: ConfigOption = CONFIG, data_dir: DataDirOption = None, as_jso
         print_json(overview.model_dump(mode="json"))
     else:
         print_overview(overview, wide)
+
+
+@app.command()
+def issues(config: ConfigOption = CONFIG, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Say what needs a person now: since when, how often, and what to do. What is mended is no longer listed."""
+    settings = configured(config, data_dir)
+    rows = on_ledger(settings, lambda ledger: read_issues(ledger, settings))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    elif rows:
+        print_issues(rows, wide)
+    else:
+        console.print("no issue: nothing needs a person")
 
 
 @app.command()
@@ -100,7 +114,7 @@ def events(
 ) -> None:
     """List events, the newest first, with what became of their deliveries."""
     settings = configured(config, data_dir)
-    wanted = _filter(settings, limit, source, event_type, application, candidate, since, until)
+    wanted = filter_of(settings, limit, source, event_type, application, candidate, since, until)
 
     async def go_on(ledger: Ledger) -> None:
         async for row in follow(ledger, wanted, lambda now: newest_events(ledger, now)):
@@ -121,9 +135,10 @@ def events(
 
 @app.command()
 def deliveries(
-    sink: Annotated[str | None, typer.Option(help="Only to this sink.")] = None,
-    state: Annotated[str | None, typer.Option(help=f"Only what is {listed(LISTINGS)}.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only what has this text in its last reason.")] = None,
+    sink: SinkOption = None,
+    state: StateOption = None,
+    reason: ReasonOption = None,
+    route: RouteOption = None,
     source: SourceOption = None,
     event_type: TypeOption = None,
     application: ApplicationOption = None,
@@ -138,12 +153,8 @@ def deliveries(
 ) -> None:
     """List deliveries, first those to which something happened last."""
     settings = configured(config, data_dir)
-    wanted = replace(
-        _filter(settings, limit, source, event_type, application, candidate, since, until),
-        sink=_sink(settings, sink),
-        state=known_name("state", state, LISTINGS),
-        reason=reason,
-    )
+    wanted = filter_of(settings, limit, source, event_type, application, candidate, since, until)
+    wanted = of_deliveries(settings, wanted, sink, state, reason, route)
 
     async def go_on(ledger: Ledger) -> None:
         async def look(now: Filter) -> Sequence[DeliveryRow]:
@@ -216,58 +227,5 @@ def _print_followed(row: EventRow | DeliveryRow, as_json: bool) -> None:
         print_deliveries([row], wide, heading=False)
 
 
-def _filter(
-    settings: Config,
-    limit: int,
-    source: str | None,
-    event_type: str | None,
-    application: str | None,
-    candidate: str | None,
-    since: str | None,
-    until: str | None,
-) -> Filter:
-    """What `events` and `deliveries` both filter by, as it was typed."""
-    return Filter(
-        limit=limit,
-        source=known_name("source", source, settings.sources),
-        type=_type(event_type),
-        application=application,
-        candidate=candidate,
-        since=asked_moment("--since", since),
-        until=asked_moment("--until", until),
-    )
-
-
-def _sink(settings: Config, name: str | None) -> str | None:
-    """One that is configured, or was: its deliveries may still be there."""
-    if name is None or name in settings.sinks:
-        return name
-    return known_name("sink", name, dict.fromkeys([*settings.sinks, *on_ledger(settings, Ledger.sinks)]))
-
-
 def _is_filtered(wanted: Filter) -> bool:
     return wanted != Filter(limit=wanted.limit)
-
-
-def _type(written: str | None) -> EventType | None:
-    if written is None:
-        return None
-    by_lower = {event_type.lower(): event_type for event_type in EventType}
-    if written.lower() not in by_lower:
-        misuse(f"there is no type {written!r}{did_you_mean(written, EventType) or f'; known are: {listed(EventType)}'}")
-    return by_lower[written.lower()]
-
-
-def asked_moment(option: str, written: str | None) -> float | None:
-    """A time, or how long ago."""
-    if written is None:
-        return None
-    try:
-        return datetime.now(UTC).timestamp() - TypeAdapter(Seconds).validate_python(written)
-    except ValidationError:
-        pass
-    try:
-        moment = datetime.fromisoformat(written)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        misuse(f"{option} {written!r} is no time: write how long ago, as in 2h or 3d, or 2026-11-20T12:00 for UTC")

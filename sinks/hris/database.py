@@ -169,6 +169,7 @@ def _is_partial(index: ReflectedIndex) -> bool:
     return any(option.endswith("_where") for option in index.get("dialect_options", {}))
 
 
+_REFUSES_US = {"db_no_access", "db_changed"}  # a person has to mend it
 _BY_SQLSTATE = {
     "40": "db_locked",  # deadlock, serialization
     "55": "db_locked",
@@ -208,6 +209,8 @@ def outcome_of(error: BaseException, *, committing: bool = False) -> Outcome:
     reason = _reason(error)
     if committing and reason in ("db_unreachable", "timeout"):
         return Outcome(Result.AMBIGUOUS, reason)
+    if reason in _REFUSES_US:
+        return Outcome(Result.REFUSED, reason)
     return Outcome(Result.PERMANENT if reason == "db_rejected" else Result.RETRY, reason)
 
 

@@ -1,10 +1,12 @@
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from router.logs import NOISY, Formatter
+from tests.router.operating import CONFIG, Router
 from tests.router.receiving import Running, running
 
 
@@ -37,3 +39,11 @@ def logged() -> Iterator[io.StringIO]:
     for logger, level in zip((root, *noisy), levels, strict=True):
         logger.setLevel(level)
     root.removeHandler(handler)
+
+
+@pytest.fixture
+def router(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Router:
+    monkeypatch.setenv("GREENHOUSE_SECRET", "s3cr3t")
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.format(place=f"redis: {{url: '{url}'}}"))
+    return Router(config, url)

@@ -2,97 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from handlers.base import Disposition, Sample
 from router import lists
-from router.cli import app
 from router.codec import unpack
 from router.config import load
-from router.connection import client
-from router.identity import receipt_id
+from router.drift import replay
 from router.ledger import INTAKE, Ledger
-from router.mending import Retried, replay
+from router.mending import Mended
 from router.parts import Source, sources_of
-from router.records import NewReceipt, WaitingFact
+from router.records import WaitingFact
 from router.schema import EventType
-from tests.factories import NOW, PARTITION, SOURCE, make_record
+from tests.factories import NOW, PARTITION, SOURCE
 from tests.router.bulk import Bulk, fill
+from tests.router.operating import CONFIG, Router, drift_of, keep
 
-T = TypeVar("T")
-CONFIG = """
-{place}
-sources:
-  greenhouse:
-    vendor: greenhouse
-    secret: ${{GREENHOUSE_SECRET}}
-sinks:
-  my-service:
-    type: http
-    url: https://example.com/hook
-routes:
-  - send_to: my-service
-"""
 LISTING = ["status", "sources", "events", "deliveries", "drift list", "drift replay", "retry --dead"]
 UNKNOWN = "00" + "0" * 24
-
-
-class Router:
-    """A configuration and a ledger; `run` is what somebody types."""
-
-    def __init__(self, config: Path, url: str) -> None:
-        self.config = config
-        self._url = url
-
-    def run(self, line: str, *, answer: str | None = None) -> Result:
-        return CliRunner().invoke(app, [*line.split(), "--config", str(self.config)], input=answer)
-
-    def told(self, line: str) -> str:
-        result = self.run(line)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    def json(self, line: str) -> Any:
-        return json.loads(self.told(f"{line} --json"))
-
-    def on_ledger(self, work: Callable[[Ledger], Awaitable[T]]) -> T:
-        async def opened() -> T:
-            ledger = Ledger(client(self._url))
-            await ledger.open()
-            try:
-                return await work(ledger)
-            finally:
-                await ledger.close()
-
-        return asyncio.run(opened())
-
-
-@pytest.fixture
-def router(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Router:
-    monkeypatch.setenv("GREENHOUSE_SECRET", "s3cr3t")
-    config = tmp_path / "config.yaml"
-    config.write_text(CONFIG.format(place=f"redis: {{url: '{url}'}}"))
-    return Router(config, url)
-
-
-def drift_of(body: bytes, dedupe: str = "odd") -> NewReceipt:
-    record = make_record(Disposition.DRIFT).model_copy(update={"reason": "payload.application: is missing"})
-    return NewReceipt(receipt_id(SOURCE, None, dedupe), record, body, [])
 
 
 def readable_body(router: Router) -> bytes:
     """What the handler of that day did not understand, and today's does."""
     sample = Sample(EventType.APPLICATION_CREATED, "4711", "Ada Lovelace", "Backend Engineer", NOW, "Phone Screen")
     return sources_of(load(router.config))[SOURCE].handler.sample(sample)
-
-
-def keep(router: Router, *receipts: NewReceipt) -> None:
-    router.on_ledger(lambda ledger: ledger.accept(PARTITION, receipts))
 
 
 # --- nothing there ------------------------------------------------------------------------------------------------
@@ -138,9 +74,9 @@ def test_an_unknown_id_is_a_failure(router: Router, line: str, sentence: str) ->
     [
         ("retry evt_1", "no id of a delivery"),
         ("retry dlv_1", "no id of a delivery"),
-        ("retry", "either the id"),
-        (f"retry dlv_{UNKNOWN}_00000000 --dead", "either the id"),
-        (f"retry dlv_{UNKNOWN}_00000000 --sink my-service", "either the id"),
+        ("retry", "either ids of deliveries"),
+        (f"retry dlv_{UNKNOWN}_00000000 --dead", "either ids of deliveries"),
+        (f"retry dlv_{UNKNOWN}_00000000 --sink my-service", "either ids of deliveries"),
         ("retry --dead --sink my-servcie", 'did you mean "my-service"?'),
         ("drift show evt_1", "no id of a receipt"),
         ("drift list --source greenhose", 'did you mean "greenhouse"?'),
@@ -272,13 +208,13 @@ def test_only_of_one_sink_and_the_oldest_first(router: Router) -> None:
 
 
 def test_what_could_not_be_retried_is_not_counted(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(_ledger: Ledger, ids: Sequence[str], _sinks: object) -> list[Retried]:
-        return [Retried(one, number == 0, "it is being sent right now") for number, one in enumerate(ids)]
+    async def refused(_ledger: Ledger, ids: Sequence[str], _sinks: object) -> list[Mended]:
+        return [Mended(one, number == 0, "it is being sent right now") for number, one in enumerate(ids)]
 
     monkeypatch.setattr("router.cli.mending.retry", refused)
     router.on_ledger(lambda ledger: fill(ledger, 4, Bulk(dead_every=1)))
     told = router.told("retry --dead --yes")
-    assert "1 of 4 dead deliveries" in told
+    assert "1 of 4 deliveries" in told
     assert told.count("it is being sent right now") == 3
 
 

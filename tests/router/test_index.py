@@ -24,7 +24,7 @@ from tests.factories import PARTITION, SOURCE, RecordingSink, claim_one, destina
 from tests.router.bulk import SINK, Bulk, fill
 
 DAY = 86400.0
-SINKS = [SINK]
+SINKS = {SINK: True}
 
 
 def key(name: str) -> str:
@@ -242,7 +242,8 @@ async def test_what_can_not_be_retried_is_refused_with_a_reason(ledger: Ledger) 
     unknown = "dlv_00" + "0" * 24 + "_00000000"
     for delivery, sinks, words in (
         (delivered, SINKS, "delivered at"),
-        (dead, ["another"], "not in the configuration"),
+        (dead, {"another": True}, "not in the configuration"),
+        (dead, {SINK: False}, "switched off"),
         (unknown, SINKS, "not in the ledger"),
     ):
         [result] = await retry(ledger, [delivery], sinks)

@@ -10,8 +10,7 @@ import pytest
 
 from router.config import load
 from router.records import ConfigState
-from tests.router.test_commands import CONFIG, Router
-from tests.router.test_commands import router as router
+from tests.router.operating import CONFIG, Router
 
 NEW_ROUTE = "  - {name: hires, when: {outcome: HIRED}, send_to: my-service}\n"
 

@@ -402,7 +402,7 @@ async def test_an_id_larger_than_an_index_is_final(postgresql: Postgresql) -> No
 
 async def test_a_table_that_vanished_is_waited_for(database: Database, sink: HrisStaging) -> None:
     await database.query("DROP TABLE hris_staging")
-    assert await deliver(sink, told(1)) == [Outcome(Result.RETRY, "db_changed")]
+    assert await deliver(sink, told(1)) == [Outcome(Result.REFUSED, "db_changed")]
     await sink.open()
     assert await deliver(sink, told(1)) == [OK]
     assert len(await recorded(database)) == 1
@@ -479,7 +479,7 @@ async def test_too_many_connections(postgresql: Postgresql) -> None:
 
 async def test_no_right_to_write_is_waited_for(postgresql: Postgresql) -> None:
     async with opened(postgresql), as_another_user(postgresql) as sink:
-        assert await deliver(sink, told(1)) == [Outcome(Result.RETRY, "db_no_access")]
+        assert await deliver(sink, told(1)) == [Outcome(Result.REFUSED, "db_no_access")]
 
 
 @pytest.mark.parametrize(
