@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from router.client import Client
 from router.identity import delivery_id
-from router.rules import CompiledRoute
+from router.rules import CompiledRoute, Review
 from router.schema import Event
 from sinks.base import Delivery, Sink, SinkSettings
 
@@ -26,6 +26,7 @@ class Planned:
     target: str
     routes: tuple[str, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    review: Review | None = None
 
 
 class Destination:
@@ -87,8 +88,9 @@ def plan(event: Event, matched: Sequence[CompiledRoute], destinations: Mapping[s
     plans: dict[tuple[str, str], Planned] = {}
     for route in matched:
         for to in route.send_to:
-            new = destinations[to.sink].plan(to.overrides, event, route.name)
-            known = plans.get((new.sink, new.target))
-            merged = replace(known, routes=(*known.routes, route.name)) if known else new
-            plans[new.sink, new.target] = merged
+            new = replace(destinations[to.sink].plan(to.overrides, event, route.name), review=route.review)
+            if known := plans.get((new.sink, new.target)):
+                review = known.review.stricter(new.review) if known.review else new.review
+                new = replace(known, routes=(*known.routes, route.name), review=review)
+            plans[new.sink, new.target] = new
     return list(plans.values())

@@ -4,10 +4,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from handlers.stages import StageKinds
 from router import codec
-from router.destinations import Destination, plan
+from router.destinations import Destination, Planned, plan
 from router.enriching import Enricher, Later
 from router.identity import about_key, delivery_id
 from router.lanes import Lease
@@ -28,6 +29,9 @@ from router.rules import Ruleset
 from router.schema import Event
 
 log = logging.getLogger(__name__)
+
+REVIEW = "review"
+"""Why deliveries are held that a person has to approve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +124,36 @@ def route_event(
     """The event as it will be stored, with its deliveries."""
     matched = rules.match(event)
     send = waiting.send_test or not waiting.test
-    deliveries = []
-    for planned in plan(event, matched, destinations):
-        identifier = delivery_id(event.id, planned.sink, planned.target)
-        record = DeliveryRecord(
-            sink=planned.sink,
-            routes=planned.routes,
-            overrides=planned.overrides,
-            state=DeliveryState.PENDING if send else DeliveryState.SKIPPED,
-            reason=None if send else "a test event, not meant for real sinks",
-            order=destinations[planned.sink].settings.order,
-        )
-        line = record.line(identifier, event) if record.state.in_line else None
-        deliveries.append(NewDelivery(identifier, record, line))
+    deliveries = [
+        new_delivery(event, planned, destinations[planned.sink], send=send)
+        for planned in plan(event, matched, destinations)
+    ]
     body = event.model_dump_json().encode()
     return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))
+
+
+def new_delivery(event: Event, planned: Planned, destination: Destination, *, send: bool) -> NewDelivery:
+    """A planned delivery as it is stored at first. What a person has to approve is rendered now: that is what they see,
+    and what is sent."""
+    identifier = delivery_id(event.id, planned.sink, planned.target)
+    state, reason, reject_at, frozen = DeliveryState.PENDING, None, None, b""
+    if not send:
+        state, reason = DeliveryState.SKIPPED, "a test event, not meant for real sinks"
+    elif planned.review is not None:
+        state, reason, frozen = DeliveryState.HELD, REVIEW, destination.body(planned, event)
+        if planned.review.reject_after is not None:
+            reject_at = datetime.now(UTC) + timedelta(seconds=planned.review.reject_after)
+    record = DeliveryRecord(
+        sink=planned.sink,
+        routes=planned.routes,
+        overrides=planned.overrides,
+        state=state,
+        reason=reason,
+        order=destination.settings.order,
+        review=state is DeliveryState.HELD,
+        reject_at=reject_at,
+    )
+    return NewDelivery(identifier, record, record.line(identifier, event) if state.in_line else None, frozen)
 
 
 def _about(event: Event) -> list[str]:

@@ -3,6 +3,7 @@
 They are read off what the ledger knows, so they open, go on and close by themselves.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -13,12 +14,16 @@ from router.ledger import INTAKE, Ledger
 from router.ledger_keys import deliveries_index, drift_index
 from router.records import DeliveryState, GateState
 from router.remedies import meaning
+from router.reviewing import under_review
 from router.schema import Model
 
 WORKER_SILENT_SECONDS = 15.0
 WARNED_SECONDS = 3 * 86400.0
 """So long before something is forgotten that a person might still want to mend, or a tenth of the retention."""
 
+_WAIT_FOR_A_PERSON = (DeliveryState.HELD, DeliveryState.UNKNOWN, DeliveryState.DEAD)
+_CONFIRM = "look there, then `ats-router confirm` or `retry` each"
+_RETRY = "`ats-router deliveries --state dead` lists them, `retry --dead` tries them again"
 _LOOKED_AT = 1000
 _TRIED_SECONDS = 14 * 86400.0  # no longer does it take from the first attempt to the last
 
@@ -57,8 +62,9 @@ async def _issues(ledger: Ledger, config: Config) -> AsyncIterator[Issue]:
             yield Issue(
                 kind="vendor_api", about=source, since=api.since, times=1, what=f"its API: {api.problem}", do=do
             )
+    reviews = Counter(one.record.sink for one in await under_review(ledger, config.sinks))
     for name in config.sinks:
-        async for issue in _of_sink(ledger, config, name):
+        async for issue in _of_sink(ledger, config, name, reviews[name]):
             yield issue
     for source in config.sources:
         if kept := await ledger.how_many(drift_index(source)):
@@ -68,23 +74,22 @@ async def _issues(ledger: Ledger, config: Config) -> AsyncIterator[Issue]:
             yield Issue(kind="drift", about=source, since=_moment(oldest), times=kept, what=what, do=do)
 
 
-async def _of_sink(ledger: Ledger, config: Config, name: str) -> AsyncIterator[Issue]:
+async def _of_sink(ledger: Ledger, config: Config, name: str, reviews: int) -> AsyncIterator[Issue]:
+    """``reviews``: how many of the deliveries that it holds wait for a review."""
     gate = await ledger.read_gate(name)
     if gate.state is not GateState.CLOSED:
         yield _failing(name, gate.state, gate.reason, gate.failures, gate.since)
-    for state, what, do in (
-        (DeliveryState.HELD, "are held", _release(name, config.sinks[name].enabled)),
-        (DeliveryState.UNKNOWN, "may have arrived", "look there, then `ats-router confirm` or `retry` each"),
-        (
-            DeliveryState.DEAD,
-            "were given up",
-            "`ats-router deliveries --state dead` lists them, `retry --dead` tries them again",
-        ),
+    counts = {state: await ledger.how_many(deliveries_index(name, state)) for state in _WAIT_FOR_A_PERSON}
+    held = counts[DeliveryState.HELD] - reviews
+    for kind, many, state, what, do in (
+        ("held", held, DeliveryState.HELD, "are held", _release(name, config.sinks[name].enabled)),
+        ("review", reviews, DeliveryState.HELD, "wait for approval", "`ats-router review list` shows them"),
+        ("unknown", counts[DeliveryState.UNKNOWN], DeliveryState.UNKNOWN, "may have arrived", _CONFIRM),
+        ("dead", counts[DeliveryState.DEAD], DeliveryState.DEAD, "were given up", _RETRY),
     ):
-        index = deliveries_index(name, state)
-        if many := await ledger.how_many(index):
-            since = _moment(await ledger.oldest(index))
-            yield Issue(kind=state, about=name, since=since, times=many, what=f"{many} deliveries {what}", do=do)
+        if many > 0:
+            since = _moment(await ledger.oldest(deliveries_index(name, state)))
+            yield Issue(kind=kind, about=name, since=since, times=many, what=f"{many} deliveries {what}", do=do)
     if forgotten := await _soon_forgotten(ledger, name, config.retention.events):
         many, first = forgotten
         what = f"{many} dead or unknown deliveries will soon be forgotten, the first at {first:%Y-%m-%d %H:%M} UTC"

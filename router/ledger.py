@@ -244,6 +244,7 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, RulesLedger, GatesLedge
                     record = delivery.record
                     keys.append(key(partition, deliveries_index(record.sink, record.state)))
                     args += [delivery.id, field(delivery.id), packed(record), int(record.state.terminal)]
+                    args += [frozen_field(delivery.id), codec.pack(delivery.frozen) if delivery.frozen else b""]
                     args.append(delivery.subject or "")
                     if delivery.subject is not None:
                         lane = sink_lane(record.sink)

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from router.delivery import SINK_OFF
 from router.identity import partition_in
 from router.ledger import BATCH, Ledger
 from router.records import Change, Changed, Decision, DeliveryRecord, DeliveryState, StoredDelivery
@@ -102,8 +101,9 @@ def _why_not_again(record: DeliveryRecord, sinks: Mapping[str, bool]) -> str | N
         return f"it was skipped ({record.reason}); `ats-router send --deliver` makes tests that sinks get"
     if record.sink not in sinks:
         return f"its sink {record.sink} is not in the configuration any more, so nothing would send it"
-    if record.state is DeliveryState.HELD and record.reason != SINK_OFF:
-        return f"it is held for {record.reason}: `ats-router review list` shows it"
+    if record.lacks_approval:
+        said = f", and it was {record.decisions[-1].word} by {record.decisions[-1].by}" if record.decisions else ""
+        return f"it is held for review until `ats-router review approve`{said}"
     if not sinks[record.sink]:
         return f"its sink {record.sink} is switched off: take `enabled: false` out of the configuration first"
     return None

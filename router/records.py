@@ -106,6 +106,9 @@ class Attempt(Model):
     times: int = Field(1, description="So many spared attempts in a row ended like this one, the last of them.")
 
 
+APPROVED = "approved"
+
+
 class Decision(Model):
     """What a person, or a time limit, decided about a delivery; ``word`` is what became of it by that."""
 
@@ -127,6 +130,12 @@ class DeliveryRecord(Model):
     order: Order = Field(Order.STRICT, description="That of its sink when it was routed.")
     late: bool = Field(False, description="It was held or given up, and came back to the tail of its line.")
     decisions: tuple[Decision, ...] = ()
+    review: bool = Field(False, description="It may be sent only once a person approved it.")
+    reject_at: datetime | None = Field(None, description="When it counts as rejected, if nobody says a word.")
+
+    @property
+    def lacks_approval(self) -> bool:
+        return self.review and not any(decision.word == APPROVED for decision in self.decisions)
 
     def line(self, delivery: str, event: Event) -> str:
         """The subject of the line that it waits in."""
@@ -203,11 +212,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """``subject`` is None where it is only recorded, not sent."""
+    """``subject`` is None where it is only recorded, not sent. ``frozen`` is what its sink rendered already."""
 
     id: str
     record: DeliveryRecord
     subject: str | None
+    frozen: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

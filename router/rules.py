@@ -96,6 +96,18 @@ class SendTo:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """A person has to approve each delivery; after so many seconds without a word it counts as rejected."""
+
+    reject_after: float | None = None
+
+    def stricter(self, other: "Review | None") -> "Review":
+        """Where several routes lead to one target: one that wants a review is enough, and the shorter time counts."""
+        times = [one.reject_after for one in (self, other) if one is not None and one.reject_after is not None]
+        return Review(min(times, default=None))
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledRoute:
     """``asked`` is what its conditions name, for who looks whether such a thing exists."""
 
@@ -104,6 +116,7 @@ class CompiledRoute:
     tests: tuple[Test, ...] = ()
     stop: bool = False
     enabled: bool = True
+    review: Review | None = None
     asked: tuple[Asked, ...] = field(default=(), repr=False, compare=False)
 
 

@@ -1,18 +1,19 @@
 """Lists and overviews as people see them in a terminal; times are in UTC."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router.headline import plain
+from router.headline import headline, plain
 from router.health import MEMORY_LIMIT
 from router.issues import Issue
 from router.lists import DeliveryRow, EventRow
 from router.overview import Overview, SinkOverview, SourceOverview
-from router.records import ConfigState, ReceiptRecord, RulesChange
+from router.records import ConfigState, ListedDelivery, ReceiptRecord, RulesChange
+from router.schema import Event
 
 _ODD_SHOWN = 10
 _ISSUES_SHOWN = 10
@@ -123,6 +124,16 @@ def print_issues(issues: Sequence[Issue], console: Console) -> None:
         table.add_row(
             _time(issue.since), escape(issue.about), escape(plain(issue.what)), str(issue.times), escape(issue.do)
         )
+    console.print(table)
+
+
+def print_reviews(rows: Sequence[tuple[ListedDelivery, Event]], console: Console) -> None:
+    table = _table("since (UTC)", "sink", "routes", "headline", "rejected at (UTC)", "delivery")
+    for one, event in rows:
+        routes = escape(plain(", ".join(one.record.routes)))
+        since = _time(datetime.fromtimestamp(one.at, UTC))
+        told = (since, escape(one.record.sink), routes, escape(headline(event)), _time(one.record.reject_at), one.id)
+        table.add_row(*told)
     console.print(table)
 
 

@@ -25,6 +25,7 @@ from router.ledger import INTAKE, Ledger, sink_lane
 from router.parts import Source, destination_of, sources_of
 from router.records import Routed
 from router.registering import renew_registrations
+from router.reviewing import reject_overdue
 from router.sink_work import SinkWork
 from sinks.base import SinkSettings
 
@@ -149,6 +150,7 @@ class Worker:
             chore("sweep", self._sweep, seconds={0, 30}, timeout=25),
             chore("purge", self._purge, seconds={15}, timeout=50),
             chore("renew", self._renew, seconds={45}, timeout=50),
+            chore("review", self._review, seconds={5, 20, 35, 50}, timeout=14),
         ]
 
     async def _sweep(self) -> None:
@@ -171,6 +173,11 @@ class Worker:
     async def _renew(self) -> None:
         """Put off the end of registrations at vendors."""
         await renew_registrations(self._sources, self._client, self._ledger)
+
+    async def _review(self) -> None:
+        """End reviews whose time is over."""
+        if rejected := await reject_overdue(self._ledger, {*self._sinks, *await self._ledger.sinks()}):
+            log.info("nobody approved them in time, so they are rejected", extra={"deliveries": rejected})
 
     async def _purge(self) -> None:
         retention = self._config.retention.events

@@ -9,7 +9,7 @@ import typer
 
 from router import __version__
 
-from router.cli import running, watching, mending, drift, connecting, config, trying, rules, offline, vendors  # isort: skip (the order of the help)
+from router.cli import running, watching, mending, reviewing, drift, connecting, config, trying, rules, offline, vendors  # isort: skip (the order of the help)
 from router.cli.shared import app
 from router.logs import log_as_json
 
@@ -21,6 +21,7 @@ __all__ = [
     "main",
     "mending",
     "offline",
+    "reviewing",
     "rules",
     "running",
     "trying",

@@ -99,10 +99,8 @@ def retry_command(
     if delivery is None:
         _ask(ids, f"{len(ids)} {state} deliveries will be tried again. Go on?", yes)
     on = {name: sink_settings.enabled for name, sink_settings in settings.sinks.items()}
-    results = _in_steps(settings, ids, lambda ledger, some: retry(ledger, some, on), "Putting them back", rate)
-    _tell(
-        results, as_json, one_by_one=delivery is not None, words="are back in their lines", none=f"nothing is {state}"
-    )
+    results = in_steps(settings, ids, lambda ledger, some: retry(ledger, some, on), "Putting them back", rate)
+    tell(results, as_json, one_by_one=delivery is not None, words="are back in their lines", none=f"nothing is {state}")
 
 
 @app.command("cancel")
@@ -129,8 +127,8 @@ def cancel_command(
     if delivery is None:
         _ask(ids, f"{len(ids)} {state} deliveries will never be sent. Go on?", yes)
     decision = decision_of("cancelled", by, why)
-    results = _in_steps(settings, ids, lambda ledger, some: cancel(ledger, some, decision), "Cancelling", None)
-    _tell(results, as_json, one_by_one=delivery is not None, words="are cancelled", none=f"nothing is {state}")
+    results = in_steps(settings, ids, lambda ledger, some: cancel(ledger, some, decision), "Cancelling", None)
+    tell(results, as_json, one_by_one=delivery is not None, words="are cancelled", none=f"nothing is {state}")
 
 
 @app.command("confirm")
@@ -145,9 +143,9 @@ def confirm_command(
     """Say that deliveries arrived, after you saw them there, whose outcome the router could not know."""
     settings = configured(config, data_dir)
     decision = decision_of("confirmed", by, why)
-    ids = _checked(delivery)
-    results = _in_steps(settings, ids, lambda ledger, some: confirm(ledger, some, decision), "Confirming", None)
-    _tell(results, as_json, one_by_one=True)
+    ids = checked_ids(delivery)
+    results = in_steps(settings, ids, lambda ledger, some: confirm(ledger, some, decision), "Confirming", None)
+    tell(results, as_json, one_by_one=True)
 
 
 @app.command("release")
@@ -179,11 +177,11 @@ def release_command(
     async def work(ledger: Ledger, some: Sequence[str]) -> list[Mended]:
         return await (cancel(ledger, some, decision) if drop else retry(ledger, some, {sink: True}))
 
-    results = _in_steps(settings, ids, work, "Cancelling" if drop else "Releasing", rate)
+    results = in_steps(settings, ids, work, "Cancelling" if drop else "Releasing", rate)
     if probed and not as_json:
         console.print(f"{sink} failed, and is tried at once: `ats-router status` says how that ends.")
     words = "are cancelled" if drop else "are back in their lines"
-    _tell(results, as_json, one_by_one=False, words=words, none=f"{sink} holds nothing")
+    tell(results, as_json, one_by_one=False, words=words, none=f"{sink} holds nothing")
 
 
 def decision_of(word: str, by: str | None, why: str | None) -> Decision:
@@ -196,10 +194,10 @@ def _chosen(
     """The ids that were given, or those in a state."""
     if bool(delivery) == (state is not None) or (delivery and narrowed != Narrowed()):
         misuse(f"give either ids of deliveries, or {option}, perhaps with filters such as --sink NAME")
-    return _checked(delivery) if delivery else _fitting(settings, state, narrowed)
+    return checked_ids(delivery) if delivery else _fitting(settings, state, narrowed)
 
 
-def _checked(deliveries: Sequence[str]) -> list[str]:
+def checked_ids(deliveries: Sequence[str]) -> list[str]:
     for delivery in deliveries:
         try:
             if not delivery.startswith("dlv_"):
@@ -222,7 +220,7 @@ def _ask(ids: Sequence[str], question: str, yes: bool) -> None:
         typer.confirm(question, abort=True, err=True)
 
 
-def _in_steps(settings: Config, ids: Sequence[str], work: Work, title: str, rate: str | None) -> list[Mended]:
+def in_steps(settings: Config, ids: Sequence[str], work: Work, title: str, rate: str | None) -> list[Mended]:
     """Batch by batch, with a bar; where it is stopped, what was done is done."""
     per_second = _rate(rate)
 
@@ -247,7 +245,7 @@ def _rate(written: str | None) -> float | None:
         misuse(f"--rate {written!r}: {wrong.errors()[0]['msg']}")
 
 
-def _tell(results: Sequence[Mended], as_json: bool, *, one_by_one: bool, words: str = "", none: str = "") -> None:
+def tell(results: Sequence[Mended], as_json: bool, *, one_by_one: bool, words: str = "", none: str = "") -> None:
     """What came of it; the exit code is 1 where something that was named was not done."""
     left = [one for one in results if not one.done]
     if as_json:

@@ -39,7 +39,7 @@ from router.config.settings import (
     TestSettings,
 )
 from router.edition import edition_of
-from router.rules import DEFAULT, CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
+from router.rules import DEFAULT, CompiledRoute, Review, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
 from sinks.base import SinkSettings
@@ -285,7 +285,7 @@ class _Check:
             for error in errors.errors:
                 self._fault((*path, *error.path), error.sentence, at_key=error.is_field)
         else:
-            yield replace(compiled, enabled=route.enabled)
+            yield replace(compiled, enabled=route.enabled, review=_review_of(route))
 
     def _default(self) -> CompiledRoute | None:
         if "default" not in self._root:
@@ -295,7 +295,7 @@ class _Check:
         if settings is None:
             return None
         self._known_sinks(settings.send_to, ("default", "send_to"))
-        return CompiledRoute(DEFAULT, settings.send_to)
+        return CompiledRoute(DEFAULT, settings.send_to, review=_review_of(settings))
 
     def _stages(self) -> StageKinds:
         told = self._root.get("stages", {})
@@ -355,3 +355,7 @@ def _bad_name(word: str, name: str) -> str:
     better = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:63]
     hint = f"; write {better}" if better else ""
     return f"the name {quoted(name)} of a {word} may have only a-z, 0-9, - and _, at most 63 of them{hint}"
+
+
+def _review_of(route: RouteSettings | DefaultSettings) -> Review | None:
+    return Review(route.review.reject_after) if route.review is not None else None

@@ -108,6 +108,27 @@ Recipient = Annotated[SendTo, PlainValidator(_send_to, json_schema_input_type=st
 """A sink's name; or the name with settings of that sink for one route only."""
 
 
+class ReviewSettings(_Settings):
+    """That a person has to approve what a route sends."""
+
+    reject_after: Seconds | None = Field(None, gt=0, description="without a word after so long it counts as rejected")
+
+
+def _review(value: object) -> object:
+    if isinstance(value, bool):
+        return {} if value else None
+    if isinstance(value, Mapping):
+        return value
+    raise PydanticCustomError("review", "write review: true, or below review: how long to wait, as in reject_after: 3d")
+
+
+ReviewOption = Annotated[
+    ReviewSettings | None,
+    BeforeValidator(_review, json_schema_input_type=bool | ReviewSettings),
+    Field(description="whether a person has to approve each delivery first; with reject_after it ends by itself"),
+]
+
+
 class RouteSettings(_Settings):
     """One rule as it is written: when an event matches, send it to sinks."""
 
@@ -121,12 +142,14 @@ class RouteSettings(_Settings):
     )
     stop: bool = Field(False, description="whether the routes below are left out where this one matches")
     enabled: bool = Field(True, description="false: the route is checked, and not used")
+    review: ReviewOption = None
 
 
 class DefaultSettings(_Settings):
     """Where an event goes that no route matched."""
 
     send_to: OneOrSeveral[Recipient] = Field(min_length=1, description="the name of a sink, or a list of names")
+    review: ReviewOption = None
 
 
 class StagesSettings(RootModel[Mapping[StageKind, OneOrSeveral[str]]]):

@@ -5,7 +5,7 @@
 -- ARGV how many, then per fact: subject, token, state, state's life in ms, source, how many events (the count is of
 --      facts that told nothing new where it is 0), and per event: id, type, body, routes,
 --      hash of the rules, names of its indexes, how many indexes, how many deliveries, and per delivery: id, field, record, 1 if it is over
---      already, subject (empty: it is not to be sent now)
+--      already, field of what was rendered, that (empty: nothing was), subject (empty: it is not to be sent now)
 -- Returns per fact 0 (the lease was lost: nothing done), 1 (done), 2 (done, and the next fact of the line is due).
 local lane, heads, leases, counts = key(), key(), key(), key()
 local now = now_ms()
@@ -31,10 +31,11 @@ for i = 1, tonumber(arg()) do
     end
     for _ = 1, deliveries do
       local listing = key()
-      local delivery, field, record, over, target = arg(), arg(), arg(), arg(), arg()
+      local delivery, field, record, over, rendered, body, target = arg(), arg(), arg(), arg(), arg(), arg(), arg()
       if over == '0' then open = open + 1 end
       if mine then
         redis.call('HSET', event, field, record)
+        if body ~= '' then redis.call('HSET', event, rendered, body) end
         redis.call('ZADD', listing, num(now), delivery)
       end
       if target ~= '' then

@@ -33,6 +33,7 @@ class RouteVerdict(Model):
     verdict: Verdict
     send_to: Sequence[str]
     stop: bool
+    review: bool = False
     why: str | None = None
     field: str | None = None
     wanted: str | None = None
@@ -73,7 +74,13 @@ def explain(rules: Ruleset, event: Event, routed_by: Sequence[str] | None = None
 
 
 def _verdict(route: CompiledRoute, reason: Mismatch | str | None) -> RouteVerdict:
-    told = RouteVerdict(name=route.name, verdict=Verdict.MATCHED, send_to=_sinks(route), stop=route.stop)
+    told = RouteVerdict(
+        name=route.name,
+        verdict=Verdict.MATCHED,
+        send_to=_sinks(route),
+        stop=route.stop,
+        review=route.review is not None,
+    )
     if reason is None:
         return told
     if isinstance(reason, Mismatch):
@@ -107,4 +114,6 @@ def _effect(route: RouteVerdict) -> str:
     if route.verdict is not Verdict.MATCHED:
         return "" if route.verdict is Verdict.SWITCHED_OFF else str(route.why)
     to = f"sends to {listed(route.send_to, 'and')}" if route.send_to else "sends nowhere"
+    if route.review and route.send_to:
+        to += ", once a person has approved it"
     return f"{to}, and stops: no route below gets its turn" if route.stop else to
