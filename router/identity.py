@@ -45,9 +45,11 @@ def event_id(receipt: str, event_type: str, subject: str, fact_type: str, ordina
     return f"evt_{receipt[4:6]}{_digest('event', receipt, event_type, subject, fact_type, str(ordinal))}"
 
 
-def delivery_id(event: str, sink: str, target: str) -> str:
-    """The idempotency key of an event on its way to one target of a sink."""
-    return f"dlv_{event[4:]}_{_digest('delivery', sink, target)[:8]}"
+def delivery_id(event: str, sink: str, target: str, again: str = "") -> str:
+    """The idempotency key of an event on its way to one target of a sink. ``again``: the replay that sends it although
+    the sink has it, and so under a key of its own."""
+    parts = ("delivery", sink, target, again) if again else ("delivery", sink, target)
+    return f"dlv_{event[4:]}_{_digest(*parts)[:8]}"
 
 
 def event_of(delivery: str) -> str:

@@ -132,10 +132,12 @@ def route_event(
     return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))
 
 
-def new_delivery(event: Event, planned: Planned, destination: Destination, *, send: bool) -> NewDelivery:
+def new_delivery(
+    event: Event, planned: Planned, destination: Destination, *, send: bool, again: str = ""
+) -> NewDelivery:
     """A planned delivery as it is stored at first. What a person has to approve is rendered now: that is what they see,
-    and what is sent."""
-    identifier = delivery_id(event.id, planned.sink, planned.target)
+    and what is sent. ``again`` as in `delivery_id`."""
+    identifier = delivery_id(event.id, planned.sink, planned.target, again)
     state, reason, reject_at, frozen = DeliveryState.PENDING, None, None, b""
     if not send:
         state, reason = DeliveryState.SKIPPED, "a test event, not meant for real sinks"

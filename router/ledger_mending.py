@@ -3,16 +3,30 @@
 from collections.abc import Awaitable, Sequence
 from typing import cast
 
+from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
+from router import codec
 from router.identity import event_of, partition_in
-from router.ledger_keys import INTAKE, RETRYING, deliveries_index, drift_index, field, key, packed, sink_lane
-from router.records import Change, Changed, DeliveryState, Replayed
+from router.ledger_keys import (
+    INTAKE,
+    REPLAYS,
+    RETRYING,
+    deliveries_index,
+    drift_index,
+    field,
+    frozen_field,
+    key,
+    packed,
+    sink_lane,
+)
+from router.records import Change, Changed, DeliveryState, NewDelivery, Replay, Replayed
 
 
 class MendingLedger:
     """The part of the ledger that is about mending by hand."""
 
+    _redis: Redis
     _scripts: dict[str, AsyncScript]
 
     async def put_back(self, sink: str, partition: int, batch: Sequence[Change]) -> list[Changed]:
@@ -32,6 +46,29 @@ class MendingLedger:
             keys += [*_keys_of(item, sink, partition), key(partition, deliveries_index(sink, item.record.state))]
             args += _args_of(item)
         return [Changed(answer) for answer in await self._run("conclude", keys, args)]
+
+    async def add(self, sink: str, partition: int, batch: Sequence[NewDelivery]) -> list[bool]:
+        """Append further deliveries of stored events to one sink's lane; False where one is there already, or its event
+        is gone."""
+        lane = sink_lane(sink)
+        keys = [key(partition, f"{part}:{lane}") for part in ("lane", "heads")]
+        args: list[str | bytes | int] = [len(batch)]
+        for item in batch:
+            listing = deliveries_index(sink, item.record.state)
+            names = (f"line:{lane}:{item.subject or ''}", f"event:{event_of(item.id)}", listing)
+            keys += [key(partition, name) for name in names]
+            args += [item.subject or "", item.id, field(item.id), packed(item.record)]
+            args += [frozen_field(item.id), codec.pack(item.frozen) if item.frozen else b""]
+        return [bool(answer) for answer in await self._run("add", keys, args)]
+
+    async def keep_replay(self, replay: Replay) -> None:
+        """Note how far a replay came."""
+        await cast("Awaitable[int]", self._redis.hset(REPLAYS, replay.id, replay.model_dump_json()))
+
+    async def replays(self) -> list[Replay]:
+        """All that were ever begun."""
+        rows = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(REPLAYS))
+        return [Replay.model_validate_json(row) for row in rows.values()]
 
     async def replay(self, replayed: Replayed) -> bool:
         """Take a receipt out of drift and append its facts to intake; False where another one was faster."""

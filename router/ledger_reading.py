@@ -106,6 +106,29 @@ class LedgerReader:
         entries = heapq.nlargest(most, newest.items(), key=lambda entry: (entry[1], entry[0]))
         return [Listed(identifier.decode(), score / 1000) for identifier, score in entries]
 
+    async def accepted(self, since: float, until: float, most: int) -> list[Listed]:
+        """The oldest receipts that were accepted between two times, both included, oldest first; those of one
+        millisecond are not torn apart, so they may be more than ``most``."""
+        first, last = _scores(since, until)
+        names, options = _everywhere("receipts"), {"byscore": True, "withscores": True}
+        rows = await self._each("zrange", [(name, first, last) for name in names], offset=0, num=most, **options)
+        scores = sorted(score for row in rows for _, score in row)
+        if len(scores) >= most:
+            rows = await self._each("zrange", [(name, first, scores[most - 1]) for name in names], **options)
+        entries = sorted((score, identifier) for row in rows for identifier, score in row)
+        return [Listed(identifier.decode(), score / 1000) for score, identifier in entries]
+
+    async def due(self, lane: str) -> int:
+        """How many subjects of a lane are due."""
+        now = f"{await self.time() * 1000:.0f}"
+        names = _everywhere(f"lane:{lane}")
+        return sum(await self._each("zcount", [(name, "-inf", now) for name in names]))
+
+    async def events_of(self, receipts: Sequence[str]) -> list[str]:
+        """The ids of all events of some receipts, in their order."""
+        rows = await self._each("hget", [(key(partition_in(one), f"receipt:{one}"), "events") for one in receipts])
+        return [event for row in rows for event in (row or b"").decode().split()]
+
     async def oldest(self, index: str) -> float | None:
         """When the oldest entry of an index came in, in unix seconds; None where it is empty."""
         rows = await self._each("zrange", [(name, 0, 0) for name in _everywhere(index)], withscores=True)
@@ -236,6 +259,7 @@ _SCRIPTS = (
     "purge",
     "put_back",
     "conclude",
+    "add",
     "put_off",
     "replay",
     "read",

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 from handlers.base import Disposition
 from handlers.connecting import Hook
 from router.identity import partition_in, subject_key
-from router.schema import Event, Fact, Job, Model, Outcome, Stage
+from router.schema import Event, EventType, Fact, Job, Model, Outcome, Stage
 from sinks.base import Order, Result
 
 
@@ -128,6 +128,7 @@ class DeliveryRecord(Model):
     attempts: tuple[Attempt, ...] = ()
     forgiven: int = Field(0, description="How many of the first attempts no longer count as tries: it was put back.")
     order: Order = Field(Order.STRICT, description="That of its sink when it was routed.")
+    replay: str | None = Field(None, description="The id of the replay that made it.")
     late: bool = Field(False, description="It was held or given up, and came back to the tail of its line.")
     decisions: tuple[Decision, ...] = ()
     review: bool = Field(False, description="It may be sent only once a person approved it.")
@@ -361,6 +362,24 @@ class Changed(IntEnum):
     DUE = 2
     BEHIND = 3
     SENDING = 4
+
+
+class Replay(Model):
+    """A replay as it was asked for, and how far it came. Times are in unix seconds; ``added`` is by sink."""
+
+    id: str
+    since: float
+    until: float
+    source: str | None = None
+    type: EventType | None = None
+    application: str | None = None
+    to: str | None = None
+    route: str | None = None
+    force: bool = False
+    reached: float = 0.0
+    added: Mapping[str, int] = Field({})
+    had_it: int = 0
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import typer
 
 from router import __version__
 
-from router.cli import running, watching, mending, reviewing, drift, connecting, config, trying, rules, offline, vendors  # isort: skip (the order of the help)
+from router.cli import running, watching, mending, replaying, reviewing, drift  # isort: skip (the order of the help)
+from router.cli import connecting, config, trying, rules, offline, vendors  # isort: skip
 from router.cli.shared import app
 from router.logs import log_as_json
 
@@ -21,6 +22,7 @@ __all__ = [
     "main",
     "mending",
     "offline",
+    "replaying",
     "reviewing",
     "rules",
     "running",

@@ -222,7 +222,7 @@ def _ask(ids: Sequence[str], question: str, yes: bool) -> None:
 
 def in_steps(settings: Config, ids: Sequence[str], work: Work, title: str, rate: str | None) -> list[Mended]:
     """Batch by batch, with a bar; where it is stopped, what was done is done."""
-    per_second = _rate(rate)
+    per_second = per_second_of(rate)
 
     async def go(ledger: Ledger) -> list[Mended]:
         results: list[Mended] = []
@@ -236,7 +236,8 @@ def in_steps(settings: Config, ids: Sequence[str], work: Work, title: str, rate:
     return on_ledger(settings, go)
 
 
-def _rate(written: str | None) -> float | None:
+def per_second_of(written: str | None) -> float | None:
+    """A rate as it was typed."""
     if written is None:
         return None
     try:
