@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from handlers.reading import Node
+from router.access_token import Grant
 from router.schema import Fact
 
 
@@ -32,15 +33,6 @@ class Unavailable(ApiProblem):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """OAuth 2: where an access token that soon ends is asked for, with which fields of a form, and how it is shown."""
-
-    url: str
-    form: Mapping[str, str] = field(repr=False)
-    scheme: str = "Bearer"
 
 
 @dataclass(frozen=True, slots=True)

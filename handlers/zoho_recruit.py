@@ -32,12 +32,13 @@ from handlers.base import (
     windowed,
 )
 from handlers.connecting import Connects, Hook
-from handlers.enriching import Access, Api, Enriches, Grant, NotThere
+from handlers.enriching import Access, Api, Enriches, NotThere
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import state_facts
 from handlers.reading import Node
 from handlers.settings import ApiUrl, ConnectSettings
 from handlers.signatures import check_secret
+from router.access_token import Grant
 from router.schema import Application, Candidate, Change, EventType, Fact, Job, Outcome, Person, Stage, StageKind
 from router.secret import Secret
 

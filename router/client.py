@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -77,6 +78,15 @@ class Answer:
         return max(0.0, (until - now).total_seconds())
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificates other than usual, as paths of PEM files: ours with its key, and the authorities to trust."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
 class Client:
     """Use as ``async with Client() as client``; one for the whole process.
 
@@ -84,18 +94,20 @@ class Client:
     only where the configuration says. Certificates are checked against certifi's list or ``SSL_CERT_FILE``.
     """
 
-    _transport: "AiohttpTransport"
+    _transports: "dict[Tls | None, AiohttpTransport]"
 
     async def __aenter__(self) -> Self:
         from router import transport  # long to load, and only who sends needs it
 
-        self._transport, self._beginning = transport.opened(), transport.beginning
+        self._opened, self._beginning = transport.opened, transport.beginning
+        self._transports = {None: transport.opened()}
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._transport.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()
 
     async def request(
         self,
@@ -106,6 +118,7 @@ class Client:
         headers: Mapping[str, str],
         timeout: float,
         keep: int,
+        tls: Tls | None = None,
     ) -> Answer:
         """Send once. ``timeout`` is for everything up to the last byte; at most ``keep`` bytes of the body come back.
 
@@ -123,12 +136,17 @@ class Client:
         )
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._transport.handle_async_request(request)
+                response = await self._transport(tls).handle_async_request(request)
         except TimeoutError:
             raise NoAnswer("timeout", sent=True) from None
         async with aclosing(response):
             beginning, whole = await self._beginning(response, keep, deadline)
         return Answer(response.status_code, response.headers, beginning, whole)
+
+    def _transport(self, tls: Tls | None) -> "AiohttpTransport":
+        if tls not in self._transports:
+            self._transports[tls] = self._opened(tls)
+        return self._transports[tls]
 
 
 def checked_url(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import cast
@@ -10,7 +11,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from router.client import NoAnswer
+from router.client import NoAnswer, Tls
 
 CONNECTIONS = 800
 """At the same time, over all sinks: below the usual 1,024 open files. The slots of each sink are the real limit."""
@@ -25,15 +26,24 @@ READ_LIMIT = 65536
 _NOT_CONNECTED = {errno.ECONNREFUSED: "refused", errno.ETIMEDOUT: "connect_timeout"}
 
 
-def opened() -> AiohttpTransport:
+def opened(certificates: Tls | None = None) -> AiohttpTransport:
     """A transport with connections of its own; close it with ``aclose``."""
-    tls = httpx.create_ssl_context()
+    tls = _context(certificates)
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=[_exact],
     )
     return AiohttpTransport(verify=tls, client=session)
+
+
+def _context(certificates: Tls | None) -> ssl.SSLContext:
+    if certificates is None:
+        return httpx.create_ssl_context()
+    context = ssl.create_default_context(cafile=certificates.ca) if certificates.ca else httpx.create_ssl_context()
+    if certificates.certificate is not None:
+        context.load_cert_chain(certificates.certificate, certificates.key)
+    return context
 
 
 async def _exact(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

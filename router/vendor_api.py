@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from handlers.base import Drift
 from handlers.enriching import Access, NotThere, Refused, Unavailable
 from handlers.reading import Node
-from router.access_token import AccessToken
+from router.access_token import AccessToken, NoToken
 from router.client import Answer, Client, NoAnswer
 
 CALL_SECONDS = 10.0
@@ -92,10 +92,10 @@ class VendorApi:
         for _ in range(2):
             try:
                 authorization = await self._token.header()
-            except Refused as refused:
-                raise self._paused(refused, REFUSED_PAUSE) from None
-            except Unavailable as unavailable:
-                raise self._paused(unavailable, unavailable.wait) from None
+            except NoToken as none:
+                if none.refused:
+                    raise self._paused(Refused(str(none)), REFUSED_PAUSE) from None
+                raise self._paused(Unavailable(str(none)), none.wait) from None
             answer = await self._request(method, path, body, {**headers, "authorization": authorization})
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 break

@@ -9,25 +9,30 @@ import binascii
 import hmac
 import re
 import time
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, SecretStr, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
-from router.client import Client, NoAnswer, checked_url
+from router.access_token import NoToken
+from router.client import Answer, Client, NoAnswer
 from router.schema import Event
 from router.secret import Secret
 from router.templates import PLAIN, Asked, BadTemplate, compiled, filled, texts_in
 from router.units import OneOrSeveral, zone_of
 from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings, located
+from sinks.endpoint import cloudevents
+from sinks.endpoint.auth import Auth, Authorization, ClientCertificate, checked
+from sinks.endpoint.cloudevents import BodyFormat
+from sinks.endpoint.verdicts import RATES, Preset, verdict
 
-_TRY_AGAIN = {408, 409, 425, 429}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
 _OWN_HEADERS = re.compile(
     r"webhook-.*|idempotency-key|host|content-length|content-encoding|accept-encoding|transfer-encoding"
-    r"|connection|keep-alive|proxy-.*|te|trailer|upgrade|expect",
+    r"|connection|keep-alive|proxy-.*|te|trailer|upgrade|expect|ce-.*|ats-router-.*",
     re.IGNORECASE,
 )
 
@@ -52,10 +57,7 @@ def _checked_secret(secret: SecretStr) -> SecretStr:
 
 
 def _checked_url(url: SecretStr) -> SecretStr:
-    try:
-        checked_url(url.get_secret_value())
-    except ValueError as error:
-        raise PydanticCustomError("url", "{problem}", {"problem": str(error)}) from None
+    checked(url.get_secret_value())
     return url
 
 
@@ -115,9 +117,37 @@ class HttpSettings(SinkSettings):
         description="What to send instead of the event: names and values, with fields of the event in the texts. A text"
         " that is one field only keeps its kind, so that a number stays a number.",
     )
+    auth: Auth | None = Field(None, description="What the target knows us by: bearer, basic, or oauth.")
+    tls: ClientCertificate | None = Field(None, description="Our own certificate, or authorities of your own.")
+    format: BodyFormat = Field(
+        BodyFormat.EVENT,
+        description="event: the body as it is. cloudevents: in a CloudEvent 1.0. cloudevents-binary: its attributes as"
+        " headers.",
+    )
+    preset: Preset | None = Field(
+        None, description="An automation platform whose answers and limits are particular: n8n, make or zapier."
+    )
     idempotency_key_quoted: bool = Field(
         False, description="Put Idempotency-Key into double quotes, as its draft standard says and few servers expect."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bears_what_its_platform_does(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and "rate" not in written and written.get("preset") in set(RATES):
+            return {**written, "rate": RATES[Preset(written["preset"])]}
+        return written
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.auth is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise PydanticCustomError("auth", "both auth and a header Authorization: remove one of them")
+        if self.preset is Preset.N8N and "/webhook-test/" in self.url.get_secret_value():
+            words = "this is n8n's test URL, which works while its editor listens only: use the one with /webhook/"
+            raise located([(("url",), words)])
+        if self.tls is not None and not self.url.get_secret_value().startswith("https://"):
+            raise located([(("tls",), "certificates are used with https:// only: mend the url, or remove tls")])
+        return self
 
     def asks(self) -> Iterator[tuple[Place, Sequence[Asked]]]:
         for place, text in texts_in(self.body):
@@ -140,7 +170,11 @@ class Http(Sink):
         self._zone = zone_of(settings.timezone)
         self._keys = [_signing_key(secret) for secret in settings.secret]
         self._key_format = '"{}"' if settings.idempotency_key_quoted else "{}"
-        self._headers = {"content-type": "application/json"} | {
+        self._format = settings.format
+        self._preset = settings.preset
+        self._tls = settings.tls.tls if settings.tls else None
+        self._authorization = Authorization(settings.auth, client)
+        self._headers = {**cloudevents.content_type(settings.format)} | {
             name.lower(): value.get_secret_value() for name, value in settings.headers.items()
         }
 
@@ -148,25 +182,40 @@ class Http(Sink):
         return self._url
 
     def render(self, delivery: Delivery) -> bytes:
-        if self._body is None:
-            return delivery.event_body
-        return to_json(filled(self._body, delivery.event, self._zone), inf_nan_mode="null")
+        body = delivery.event_body
+        if self._body is not None:
+            body = to_json(filled(self._body, delivery.event, self._zone), inf_nan_mode="null")
+        return cloudevents.structured(delivery.event, body) if self._format is BodyFormat.STRUCTURED else body
 
     async def attempt(self, delivery: Delivery) -> Outcome:
         try:
-            answer = await self._client.request(
-                "POST",
-                self._url,
-                body=delivery.body,
-                headers=self._headers | self._headers_of(delivery),
-                timeout=self._timeout,
-                keep=RESPONSE_KEPT,
-            )
+            answer = await self._authorised(delivery)
+        except NoToken as none:
+            return Outcome(Result.REFUSED if none.refused else Result.RETRY, "no_access_token", retry_after=none.wait)
         except NoAnswer as failure:
             return Outcome(Result.AMBIGUOUS if failure.sent else Result.RETRY, failure.reason)
-        result, reason = _verdict(answer.status)
+        result, reason = verdict(answer, self._preset)
         wait = answer.retry_after if result is Result.RETRY else None
         return Outcome(result, reason, answer.status, answer.text, wait)
+
+    async def _authorised(self, delivery: Delivery) -> Answer:
+        """With a token that ends, a refusal may mean that it was taken back early: then with a new one, once."""
+        authorization = await self._authorization.header()
+        answer = await self._request(delivery, authorization)
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._authorization.is_renewed(authorization):
+            answer = await self._request(delivery, await self._authorization.header())
+        return answer
+
+    async def _request(self, delivery: Delivery, authorization: dict[str, str]) -> Answer:
+        return await self._client.request(
+            "POST",
+            self._url,
+            body=delivery.body,
+            headers=self._headers | self._headers_of(delivery) | authorization,
+            timeout=self._timeout,
+            keep=RESPONSE_KEPT,
+            tls=self._tls,
+        )
 
     def _headers_of(self, delivery: Delivery) -> dict[str, str]:
         """The key stays the same at every attempt; the time and with it the signature are this attempt's."""
@@ -179,23 +228,10 @@ class Http(Sink):
         if self._keys:
             signed = f"{delivery.id}.{now}.".encode() + delivery.body
             headers["webhook-signature"] = " ".join(_signature(key, signed) for key in self._keys)
-        return headers
+        if delivery.late:
+            headers["ats-router-late"] = "true"
+        return headers | cloudevents.headers(delivery.event) if self._format is BodyFormat.BINARY else headers
 
 
 def _signature(key: bytes, signed: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-
-
-def _verdict(status: int) -> tuple[Result, str]:
-    """What a status means for a POST with an idempotency key (RFC 9110, 15; Standard Webhooks).
-
-    409 is the key's first request still running. Every 5xx is about the server, which people mend or deploy anew, so
-    501 and 505 are tried again too; what is above 599 counts as 5xx (RFC 9110, 15).
-    """
-    if 200 <= status < 300:
-        return Result.DELIVERED, "ok"
-    if 300 <= status < 400:
-        return Result.PERMANENT, "redirect"
-    if status >= 500 or status in _TRY_AGAIN:
-        return Result.RETRY, f"http_{status}"
-    return Result.PERMANENT, f"http_{status}"

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -21,7 +22,7 @@ from router.units import zone_of
 from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings
 from sinks.slack_history import EVENT_TYPE, LAGS_SECONDS, Histories, NotAtAll, NotNow, told_by
 from sinks.slack_message import message, own_message
-from sinks.slack_text import CHANNEL, CHANNEL_ID, MRKDWN
+from sinks.slack_text import CHANNEL, CHANNEL_ID, MRKDWN, TOKEN_REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,26 @@ _PAGE_OF_SLACK = re.compile(r"https?://(?!hooks\.)([\w-]+\.)*slack\.com(/|$)", r
 _ERROR = re.compile(r"[a-z0-9_]{1,64}")
 
 _PERHAPS_POSTED = {"internal_error", "fatal_error", "service_unavailable"}
+_APP_REFUSED = TOKEN_REFUSED | {
+    "access_denied",
+    "ekm_access_denied",
+    "missing_scope",
+    "no_permission",
+    "not_allowed_token_type",
+    "team_access_not_granted",
+}
+"""What is wrong with the app as a whole: its token, its scopes, its place in the workspace."""
+
+_OF_ONE_CHANNEL = {
+    "channel_not_found",
+    "is_archived",
+    "messages_tab_disabled",
+    "not_in_channel",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+}
+_REFUSES_US = {401, 403, 404, 410}
 _UNFIT_MESSAGE = {
     "invalid_arg_name",
     "invalid_arguments",
@@ -238,7 +259,7 @@ class Slack(Sink):
         body = delivery.body
         if self._channel is not None:
             if (channel := self._channel_of(delivery.event)) is None:
-                return Outcome(Result.RETRY, "no_channel")  # a person can mend the setting meanwhile
+                return Outcome(Result.RETRY, "no_channel", only_here=True)  # a person can mend the setting meanwhile
             body = _as_json({"channel": channel, **json.loads(body)})
         try:
             answer = await self._client.request(
@@ -278,18 +299,24 @@ def _of_api(answer: Answer) -> Outcome:
 
 
 def _of_webhook(answer: Answer) -> Outcome:
-    """Success is the text ``ok``; what was refused comes with a status from 400 to 410 and the error as text."""
+    """Success is the text ``ok``; what was refused comes with a status from 400 to 410 and the error as text.
+
+    Such a URL is one channel with its permission, so that each refusal but that of a message is one of the sink.
+    """
     text = answer.text.strip()
     if answer.status == 200 and text == "ok":
         return Outcome(Result.DELIVERED, "ok", answer.status, text)
-    return _not_delivered(answer, text if 400 <= answer.status <= 410 else None)
+    outcome = _not_delivered(answer, text if 400 <= answer.status <= 410 else None)
+    is_refused = outcome.result is Result.RETRY and answer.status in _REFUSES_US
+    return replace(outcome, result=Result.REFUSED, only_here=False) if is_refused else outcome
 
 
 def _not_delivered(answer: Answer, error: object) -> Outcome:
     known = error if isinstance(error, str) and _ERROR.fullmatch(error) else None
     result, reason = _verdict(answer.status, known)
-    wait = None if result is Result.PERMANENT else answer.retry_after
-    return Outcome(result, reason, answer.status, answer.body[:RESPONSE_KEPT].decode(errors="replace"), wait)
+    wait = answer.retry_after if result in (Result.RETRY, Result.AMBIGUOUS) else None
+    response = answer.body[:RESPONSE_KEPT].decode(errors="replace")
+    return Outcome(result, reason, answer.status, response, wait, only_here=reason in _OF_ONE_CHANNEL)
 
 
 def _verdict(status: int, error: str | None) -> tuple[Result, str]:
@@ -305,4 +332,7 @@ def _verdict(status: int, error: str | None) -> tuple[Result, str]:
         return Result.AMBIGUOUS, error or f"http_{status}"
     if error is None and status < 300:
         return Result.AMBIGUOUS, "garbage"
-    return Result.PERMANENT if error in _UNFIT_MESSAGE else Result.RETRY, error or f"http_{status}"
+    if error in _UNFIT_MESSAGE:
+        return Result.PERMANENT, error
+    refuses_us = error in _APP_REFUSED or (error is None and status in _REFUSES_US)
+    return Result.REFUSED if refuses_us else Result.RETRY, error or f"http_{status}"

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from router.client import Answer, Client, NoAnswer
 from sinks.base import Outcome, Result
-from sinks.slack_text import CHANNEL_ID
+from sinks.slack_text import CHANNEL_ID, TOKEN_REFUSED
 
 EVENT_TYPE = "ats_router_delivery"
 """Of the metadata that our messages carry."""
@@ -44,7 +44,6 @@ _SCOPE = "metadata.message:read"
 _RATE_LIMITED = {"ratelimited", "rate_limited"}
 _STALE_CURSOR = "invalid_cursor"
 _PASSES = {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "garbage", _STALE_CURSOR}
-_TOKEN_REFUSED = {"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired"}
 
 
 class NotNow(Exception):
@@ -237,7 +236,7 @@ class Histories:
             return self._later(Outcome(Result.RETRY, reason, 429, retry_after=wait, only_here=True))
         if answer.status >= 500 or word in _PASSES:
             return self._later(Outcome(Result.RETRY, reason, answer.status, retry_after=wait or ASK_AGAIN_SECONDS))
-        if word in _TOKEN_REFUSED:
+        if word in TOKEN_REFUSED:
             return NotNow(Outcome(Result.REFUSED, word, answer.status))
         return NotAtAll(word)
 

@@ -77,3 +77,6 @@ def _in_channel(text: str) -> str:
 CHANNEL_ID = re.compile(r"[CDGU][A-Z0-9]{8,}")
 MRKDWN = Target("slack", _in_mrkdwn, _link)
 CHANNEL = Target("channel", _in_channel, lambda _, words: _in_channel(words))
+
+TOKEN_REFUSED = frozenset({"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired"})
+"""Errors of the Web API that say that the token is no good, whatever is asked with it."""

@@ -23,7 +23,7 @@ FILES = {
 }
 GROUND = {
     "router",
-    *(f"router.{name}" for name in ("schema", "secret", "units", "client", "transport")),
+    *(f"router.{name}" for name in ("schema", "secret", "units", "client", "transport", "access_token")),
     *(f"router.{name}" for name in ("plugins", "fields", "wording", "allowed")),
     *(f"router.templates{name}" for name in ("", ".compiled", ".filters", ".language")),
 }

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from handlers.enriching import Access, Grant, Refused, Unavailable
+from handlers.enriching import Access, Refused, Unavailable
+from router.access_token import Grant
 from router.client import Client
 from router.vendor_api import VendorApi
 from tests.handlers.vendor_api import Answers, Asked, StandIn, stand_in

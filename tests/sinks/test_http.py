@@ -113,7 +113,8 @@ async def test_key_and_bytes_stay_while_time_and_signature_change(
     ("result", "statuses"),
     [
         (Result.DELIVERED, [200, 201, 202, 204, 299]),
-        (Result.PERMANENT, [400, 401, 402, 403, 404, 405, 406, 410, 411, 412, 413, 414, 415, 418, 422, 451]),
+        (Result.PERMANENT, [400, 402, 406, 411, 412, 413, 414, 415, 418, 422, 451]),
+        (Result.REFUSED, [401, 403, 404, 405, 407, 410]),
         (Result.RETRY, [408, 409, 425, 429, 500, 501, 502, 503, 504, 505, 507, 511, 520, 529, 599, 999]),
     ],
 )

@@ -124,7 +124,7 @@ async def test_answers_of_the_fake_are_those_of_slack(client: Client) -> None:
         mended = await slack(client, **BOT, api_url=base).attempt(waiting)
     assert [(outcome.result, outcome.reason) for outcome in outcomes] == [
         (Result.RETRY, "channel_not_found"),
-        (Result.RETRY, "invalid_auth"),
+        (Result.REFUSED, "invalid_auth"),
     ]
     assert mended.result is Result.DELIVERED
 
@@ -156,10 +156,11 @@ def refuses(errors: Iterable[str], **headers: str) -> list[Behaviour]:
 ERRORS = {
     Result.PERMANENT: "msg_too_long no_text invalid_blocks invalid_blocks_format msg_blocks_too_long"
     " too_many_attachments invalid_metadata_format invalid_metadata_schema metadata_too_large invalid_arguments",
-    Result.RETRY: "not_in_channel is_archived channel_not_found not_authed invalid_auth account_inactive token_revoked"
-    " token_expired missing_scope not_allowed_token_type no_permission ekm_access_denied access_denied"
-    " team_access_not_granted restricted_action restricted_action_read_only_channel messages_tab_disabled"
-    " metadata_must_be_sent_from_app request_timeout ratelimited rate_limited something_new_of_2031",
+    Result.REFUSED: "not_authed invalid_auth account_inactive token_revoked token_expired missing_scope"
+    " not_allowed_token_type no_permission ekm_access_denied access_denied team_access_not_granted",
+    Result.RETRY: "not_in_channel is_archived channel_not_found restricted_action restricted_action_read_only_channel"
+    " messages_tab_disabled metadata_must_be_sent_from_app request_timeout ratelimited rate_limited"
+    " something_new_of_2031",
     Result.AMBIGUOUS: "internal_error fatal_error service_unavailable",
 }
 
@@ -168,6 +169,15 @@ ERRORS = {
 async def test_errors_of_the_api(client: Client, result: Result) -> None:
     errors = ERRORS[result].split()
     assert await outcomes_of_bot(client, *refuses(errors)) == [(result, error, None) for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("error", "only_here"), [("not_in_channel", True), ("is_archived", True), ("invalid_auth", False)]
+)
+async def test_what_one_channel_refuses_says_nothing_of_the_others(client: Client, error: str, only_here: bool) -> None:
+    async with Target(*refuses([error])) as target:
+        sink = slack(client, token=Reference("xoxb-1"), channel="hiring", api_url=target.url)
+        assert (await sink.attempt(delivery_of(sink, moved()))).only_here is only_here
 
 
 @pytest.mark.parametrize("error", ["ratelimited", "rate_limited"])
@@ -212,7 +222,7 @@ async def test_garbage_of_the_api_is_ambiguous(client: Client, body: bytes) -> N
 
 async def test_wrong_address_of_the_api_can_be_mended(client: Client) -> None:
     outcomes = await outcomes_of_bot(client, answers(404, b"<html>no such page</html>"), answers(403))
-    assert outcomes == [(Result.RETRY, "http_404", None), (Result.RETRY, "http_403", None)]
+    assert outcomes == [(Result.REFUSED, "http_404", None), (Result.REFUSED, "http_403", None)]
 
 
 @pytest.mark.parametrize(
@@ -223,16 +233,16 @@ async def test_wrong_address_of_the_api_can_be_mended(client: Client) -> None:
         (400, "too_many_attachments", Result.PERMANENT),
         (400, "invalid_blocks", Result.PERMANENT),
         (400, "user_not_found", Result.RETRY),
-        (403, "action_prohibited", Result.RETRY),
-        (403, "invalid_token", Result.RETRY),
-        (403, "posting_to_general_channel_denied", Result.RETRY),
-        (403, "team_disabled", Result.RETRY),
-        (404, "channel_not_found", Result.RETRY),
-        (404, "no_service", Result.RETRY),
-        (404, "no_service_id", Result.RETRY),
-        (404, "no_team", Result.RETRY),
-        (404, "no_active_hooks", Result.RETRY),
-        (410, "channel_is_archived", Result.RETRY),
+        (403, "action_prohibited", Result.REFUSED),
+        (403, "invalid_token", Result.REFUSED),
+        (403, "posting_to_general_channel_denied", Result.REFUSED),
+        (403, "team_disabled", Result.REFUSED),
+        (404, "channel_not_found", Result.REFUSED),
+        (404, "no_service", Result.REFUSED),
+        (404, "no_service_id", Result.REFUSED),
+        (404, "no_team", Result.REFUSED),
+        (404, "no_active_hooks", Result.REFUSED),
+        (410, "channel_is_archived", Result.REFUSED),
     ],
 )
 async def test_errors_of_webhooks(client: Client, status: int, error: str, result: Result) -> None:
@@ -252,7 +262,7 @@ async def test_other_answers_of_webhooks(client: Client) -> None:
         (Result.AMBIGUOUS, "http_500", None),
         (Result.AMBIGUOUS, "garbage", None),
         (Result.AMBIGUOUS, "garbage", None),
-        (Result.RETRY, "http_404", None),
+        (Result.REFUSED, "http_404", None),
     ]
 
 

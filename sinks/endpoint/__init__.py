@@ -1,0 +1,1 @@
+"""What `sinks.http` is made of."""
