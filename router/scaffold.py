@@ -1,4 +1,4 @@
-"""`ats-router scaffold`: the files of a new vendor, which pass every test from the start and say what to fill in."""
+"""`ats-router scaffold`: the files of a new vendor or sink, which pass every test at once and say what to fill in."""
 
 import json
 import keyword
@@ -25,25 +25,47 @@ def scaffold_vendor(name: str, root: Path) -> list[Path]:
     Raises:
         CannotScaffold: the name can't be a module's, the vendor is there already, or this is no checkout.
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise CannotScaffold(f"{name!r} can't be a vendor's name: write it like my_ats, with a-z, 0-9 and _")
     module, fixtures = root / "handlers" / f"{name}.py", root / "tests" / "fixtures" / name
+    known = _checked("vendor", name, root, module, fixtures)
+    files = {module: _filled("handler.py.txt", known)}
+    files |= {fixtures / path: content for path, content in _fixtures(name, known["header"]).items()}
+    return _written(files)
+
+
+def scaffold_sink(name: str, root: Path) -> list[Path]:
+    """Write the module and the tests of a type of sink into a checkout of this project; gives the files.
+
+    Raises:
+        CannotScaffold: the name can't be a module's, the sink is there already, or this is no checkout.
+    """
+    module, tests = root / "sinks" / f"{name}.py", root / "tests" / "sinks" / f"test_{name}.py"
+    known = _checked("sink", name, root, module, tests)
+    return _written({module: _filled("sink.py.txt", known), tests: _filled("test_sink.py.txt", known)})
+
+
+def _checked(word: str, name: str, root: Path, *new: Path) -> dict[str, str]:
+    """What the templates are filled with."""
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise CannotScaffold(f"{name!r} can't be a {word}'s name: write it like my_ats, with a-z, 0-9 and _")
     if not (root / "handlers" / "base.py").exists() or not (root / "tests" / "fixtures").is_dir():
         raise CannotScaffold(f"{root} is no checkout of ats-router; clone the repository and run this in it")
-    if module.exists() or fixtures.exists():
-        raise CannotScaffold(f"there is a vendor {name} already: see {module}")
+    if any(path.exists() for path in new):
+        raise CannotScaffold(f"there is a {word} {name} already: see {new[0]}")
     words = name.split("_")
-    title = " ".join(word.capitalize() for word in words)
-    known = {
+    return {
         "name": name,
-        "title": title,
+        "title": " ".join(word.capitalize() for word in words),
         "cls": "".join(word.capitalize() for word in words),
         "header": "-".join(words),
         "Header": "-".join(word.capitalize() for word in words),
     }
-    text = (resources.files("router") / "scaffolds" / "handler.py.txt").read_text()
-    files = {module: Template(text).substitute(known)}
-    files |= {fixtures / path: content for path, content in _fixtures(name, known["header"]).items()}
+
+
+def _filled(template: str, known: Mapping[str, str]) -> str:
+    return Template((resources.files("router") / "scaffolds" / template).read_text()).substitute(known)
+
+
+def _written(files: Mapping[Path, str]) -> list[Path]:
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)

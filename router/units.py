@@ -1,6 +1,7 @@
 """Values as people write them in the configuration: ``15s``, ``3d``, ``1MiB``, one thing where several may stand."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -108,3 +109,14 @@ class _OneToo:
 
 OneOrSeveral = Annotated[tuple[T, ...], BeforeValidator(_several), _OneToo()]
 """One value or a list of them in YAML, always a tuple in code."""
+
+
+def as_written(value: object, metadata: Sequence[object]) -> str:
+    """A default as people would write it; ``metadata`` is that of its field."""
+    if value is None or value == () or value == {}:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and any(getattr(one, "func", None) is _seconds for one in metadata):
+        return like(value, "1s")
+    return str(value) if isinstance(value, (str, int, float)) else "as described"

@@ -166,7 +166,10 @@ class SinkSettings(BaseModel):
         description="strict: what is about one application goes out in order. latest: likewise, but a stage or outcome"
         " that is no longer so is skipped. none: each delivery for itself.",
     )
-    retry: RetrySettings = Field(RetrySettings(), description="How often and when what failed is tried again.")
+    retry: RetrySettings = Field(
+        RetrySettings(),
+        description="What failed is tried again: tries (12 of them, about three days), first and longest pause.",
+    )
     timezone: Timezone = Field("UTC", description="Where its dates and times are. That of the company if left out.")
     fields: Annotated[OneOrSeveral[str], AfterValidator(_known_fields)] | None = Field(
         None, description="The only fields of events that it gets; without it, all. What says which event it is stays."
@@ -222,6 +225,9 @@ class Sink(ABC):
     sink_type: ClassVar[str]
     title: ClassVar[str]
     Settings: ClassVar[type[SinkSettings]]
+    exactly_once: ClassVar[str]
+    """Whether a repeat can be told there, in a few words for people."""
+
     target_rate: ClassVar[float | None] = None
     """At most so many attempts a second at each target, where the targets have a limit of their own."""
 

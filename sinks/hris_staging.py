@@ -15,6 +15,7 @@ class HrisStaging(Sink):
     """Writes each event into the two tables."""
 
     sink_type = "hris_staging"
+    exactly_once = "always, by a unique column"
     title = "HRIS staging table"
     Settings = HrisStagingSettings
 

@@ -159,6 +159,7 @@ class Http(Sink):
 
     sink_type = "http"
     title = "HTTP endpoint"
+    exactly_once = "where it remembers `Idempotency-Key`"
     Settings = HttpSettings
 
     def __init__(self, settings: SinkSettings, client: Client) -> None:

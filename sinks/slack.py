@@ -192,6 +192,7 @@ class Slack(Sink):
 
     sink_type = "slack"
     title = "Slack"
+    exactly_once = "a bot looks the message up first; an incoming webhook can't"
     Settings = SlackSettings
     target_rate = 1.0
     """About one message a second per channel, and per webhook: https://docs.slack.dev/apis/web-api/rate-limits"""

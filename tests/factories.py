@@ -160,6 +160,7 @@ class RecordingSink(Sink):
 
     sink_type = "recording"
     title = "Recording"
+    exactly_once = "never"
     Settings = SinkSettings
 
     def __init__(self, settings: SinkSettings | None = None, client: Client | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Commands about vendors: which there are, and the beginnings of another one."""
+"""Commands about vendors and types of sinks: which there are, and the beginnings of another one."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from router.cli.shared import JsonOption, app, misuse, wide
+from router.cli.shared import JsonOption, app, misuse, print_json, wide
 
-scaffold_app = typer.Typer(help="Write the beginnings of a new vendor.", no_args_is_help=True)
+scaffold_app = typer.Typer(help="Write the beginnings of a new vendor or sink.", no_args_is_help=True)
 app.add_typer(scaffold_app, name="scaffold")
 
 
@@ -36,6 +36,27 @@ def vendors(
     wide.print(table)
 
 
+@app.command()
+def sinks(
+    as_json: JsonOption = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/sinks.md.")] = False,
+) -> None:
+    """List the types of sinks, and whether each can tell a repeat."""
+    from router import sink_matrix
+
+    if markdown:
+        typer.echo(sink_matrix.markdown(), nl=False)
+        return
+    rows = sink_matrix.rows()
+    if as_json:
+        print_json([{"title": title, "type": kind, "exactly_once": once} for title, kind, once in rows])
+        return
+    table = Table(*[column.strip("`") for column in sink_matrix.COLUMNS], box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    wide.print(table)
+
+
 @scaffold_app.command("vendor")
 def scaffold_vendor(
     name: Annotated[str, typer.Argument(help="Its name in the configuration, such as my_ats.")],
@@ -55,4 +76,25 @@ def scaffold_vendor(
         f"Now run: pytest tests/handlers -k {name}\n"
         f"Then fill in handlers/{name}.py from the vendor's documentation, and put its documented payloads beside the"
         f" fixtures. CONTRIBUTING.md says how."
+    )
+
+
+@scaffold_app.command("sink")
+def scaffold_sink(
+    name: Annotated[str, typer.Argument(help="Its type in the configuration, such as my_target.")],
+    into: Annotated[Path, typer.Option(help="A checkout of ats-router.")] = Path(),
+) -> None:
+    """Write a type of sink and its tests, to be filled in."""
+    from router.scaffold import CannotScaffold
+    from router.scaffold import scaffold_sink as write
+
+    try:
+        written = write(name, into)
+    except CannotScaffold as problem:
+        misuse(str(problem))
+    for path in written:
+        typer.echo(f"wrote {path}")
+    typer.echo(
+        f"Now run: pytest tests/sinks -k {name}\nThen fill in sinks/{name}.py from the target's documentation."
+        f" CONTRIBUTING.md says how."
     )

@@ -15,13 +15,13 @@ from router.cli import app
 from router.scaffold import CannotScaffold, scaffold_vendor
 
 ROOT = Path(__file__).parents[2]
-NEW = "handlers/my_ats.py"
+NEW = {"scaffold": "handlers/my_ats.py", "scaffold_sink": "sinks/my_target.py"}
 FOLDERS = ("router", "handlers", "sinks", "tests")
 
 
-def commands_of_the_guide() -> list[list[str]]:
+def commands_of_the_guide(marker: str) -> list[list[str]]:
     guide = (ROOT / "CONTRIBUTING.md").read_text()
-    [block] = re.findall(r"<!-- scaffold -->\n```sh\n(.*?)```", guide, re.DOTALL)
+    [block] = re.findall(rf"<!-- {marker} -->\n```sh\n(.*?)```", guide, re.DOTALL)
     return [shlex.split(line) for line in block.splitlines()]
 
 
@@ -34,10 +34,12 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_vendor_is_added_as_the_guide_says(checkout: Path) -> None:
+@pytest.mark.parametrize("marker", NEW)
+def test_a_vendor_or_sink_is_added_as_the_guide_says(checkout: Path, marker: str) -> None:
+    new = NEW[marker]
     modules = {"ats-router": "router.cli", "pytest": "pytest", "ruff": "ruff", "mypy": "mypy"}
-    lint = [["ruff", "check", NEW], ["ruff", "format", "--check", NEW], ["mypy", NEW]]
-    commands = commands_of_the_guide()
+    lint = [["ruff", "check", new], ["ruff", "format", "--check", new], ["mypy", new]]
+    commands = commands_of_the_guide(marker)
     assert [command[0] for command in commands] == ["ats-router", "pytest"]
     for command in [*commands, *lint]:
         done = subprocess.run(

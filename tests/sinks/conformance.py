@@ -177,3 +177,20 @@ class SinkConformance:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(self.attempt(sink), 0.2)
             assert (await self.attempt(sink)).result is Result.DELIVERED
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 410])
+    async def test_a_target_that_refuses_us_is_not_this_deliverys_fault(self, client: Client, status: int) -> None:
+        async with Target(answers(status, b"")) as target:
+            outcome = await self.outcome(client, target)
+        assert (outcome.result, outcome.only_here) == (Result.REFUSED, False)
+
+    async def test_two_workers_at_once_and_one_after_a_crash_send_the_same(self, client: Client) -> None:
+        """What was rendered is kept; nothing else of the first attempt is known to those that follow."""
+        async with Target(*[answers(200, self.success)] * 3) as target, Client() as other, Client() as later:
+            sinks = [self.make(one, target.url) for one in (client, other)]
+            delivery = replace(DELIVERY, body=sinks[0].render(DELIVERY))
+            outcomes = await asyncio.gather(*(sink.attempt(delivery) for sink in sinks))
+            outcomes.append(await self.make(later, target.url).attempt(delivery))
+        assert {outcome.result for outcome in outcomes} == {Result.DELIVERED}
+        assert len({request.body for request in target.seen}) == 1
+        assert len({request.header("idempotency-key") for request in target.seen}) == 1
