@@ -19,8 +19,8 @@ How each attempt ends decides what becomes of a delivery:
 | the attempt | what happens |
 | --- | --- |
 | was taken | the delivery is *delivered*, and the next of its application is due |
-| failed, and may succeed later | it is tried again after a growing random pause, or when the target says; 12 tries take \
-about three days, then it is *dead* |
+| failed, and may succeed later | it is tried again after a growing random pause, or when the target says; 12 tries \
+take about three days, then it is *dead* |
 | may have arrived | it is tried again under the same key; where the target can be asked, it is asked first |
 | was refused because of how we are set up (401, 403, 404, 410, a token, a missing table) | the sink is *parked*: \
 all its deliveries wait, no try is used up, one probe now and then finds out whether it was mended |

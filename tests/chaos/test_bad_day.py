@@ -5,20 +5,25 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
 
+from router.identity import partition_in
 from router.ledger import Ledger
 from router.ledger_keys import deliveries_index
 from router.records import DeliveryState, GateState
+from sinks.base import Result
 from tests.chaos.bad_day import BAD, TAKEN_PER_SECOND, BadDay, Mood, make_bad_day
-from tests.chaos.harness import Endpoint, Vendor, assert_promises, eventually
+from tests.chaos.harness import Endpoint, Rig, Vendor, assert_promises, eventually
+from tests.chaos.test_chaos import some_arrive
 
 pytestmark = pytest.mark.usefixtures("chaos_round")
 
 BAD_SECONDS = 8.0
+KILLS = 5
 
 
 @pytest.fixture
@@ -66,3 +71,30 @@ async def test_a_bad_day(day: BadDay) -> None:
     )
     assert all(asked[mood] < 50 for mood in (Mood.HANGS, Mood.FAILS)), asked  # of 160 that waited, each with its tries
     assert asked[Mood.BUSY] < 3 * TAKEN_PER_SECOND * BAD_SECONDS
+
+
+async def test_two_workers_of_which_one_is_killed_again_and_again(own_rig: Rig) -> None:
+    """What came twice did so only where nobody could know, and under its one key."""
+    rig = own_rig
+    rig.start("serve")
+    rig.start("work")
+    victim = rig.start("work")
+    await rig.ready()
+    rig.endpoint.seconds = 0.05
+    async with rig.vendor.busy(applications=40, pause=0.3):
+        for _ in range(KILLS):
+            await some_arrive(rig, 40)
+            await eventually(partial(victim.said, "attempt"))
+            rig.kill(victim.pid)
+            victim = rig.start("work")
+        await some_arrive(rig, 40)
+    rig.endpoint.seconds = 0.0
+    figures = await rig.check(f"one of two workers killed {KILLS} times")
+    assert figures.duplicates > 0, "no attempt was in flight, so this test showed nothing"
+    arrived = Counter(arrival.key for arrival in rig.endpoint.arrivals)
+    twice = [key for key, count in arrived.items() if count > 1]
+    async with rig.redis() as redis:
+        for key in twice:
+            [stored] = await Ledger(redis).load_deliveries(partition_in(key), [key])
+            assert stored is not None
+            assert Result.AMBIGUOUS in {attempt.result for attempt in stored.record.attempts}

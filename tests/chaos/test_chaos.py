@@ -8,16 +8,13 @@ scenario 20 times, in half an hour: `ATS_ROUTER_CHAOS_ROUNDS=20 pytest tests/cha
 import asyncio
 import random
 import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from router.embedded import EmbeddedServer
-from tests.chaos.harness import MEMORY, PROMISED_SECONDS, Program, Rig, eventually, has_ended, make_rig
+from tests.chaos.harness import PROMISED_SECONDS, Program, Rig, eventually, has_ended
 
 AWAY_SECONDS = 5.0
 BEYOND_LEASE_SECONDS = 8.5
@@ -26,33 +23,6 @@ BEYOND_LEASE_SECONDS = 8.5
 STORM_FAULTS = 6
 
 pytestmark = pytest.mark.usefixtures("chaos_round")
-
-
-@pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
-    """With the embedded server."""
-    async with make_rig() as rig:
-        yield rig
-        assert rig.checked, "the test did not get to its end"
-
-
-@pytest.fixture
-def own_server() -> Iterator[EmbeddedServer]:
-    """A server that the test has in its hand, as a user's own one."""
-    with tempfile.TemporaryDirectory(prefix="ats-") as folder:
-        server = EmbeddedServer(Path(folder), MEMORY)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-
-
-@pytest.fixture
-async def own_rig(own_server: EmbeddedServer) -> AsyncIterator[Rig]:
-    async with make_rig(own_server.url) as rig:
-        yield rig
-        assert rig.checked, "the test did not get to its end"
 
 
 async def up(rig: Rig) -> Program:

@@ -9,10 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from router.embedded import EmbeddedServer
 from router.ledger import Ledger
 from router.ledger_keys import deliveries_index
 from router.records import DeliveryState, ListedDelivery
-from tests.chaos.harness import MEMORY, PROMISED_SECONDS, SINK, Endpoint, Program, Rig, Step, eventually, make_rig
+from tests.chaos.harness import PROMISED_SECONDS, SINK, Endpoint, Program, Rig, Step, eventually, make_rig
 
 IN_USE = "the changed configuration is in use"
 NOT_IN_USE = "the changed configuration is not in use"
@@ -31,17 +29,6 @@ NOT_IN_USE = "the changed configuration is not in use"
 async def rig() -> AsyncIterator[Rig]:
     async with make_rig() as rig:
         yield rig
-
-
-@pytest.fixture
-def own_server() -> Iterator[EmbeddedServer]:
-    with tempfile.TemporaryDirectory(prefix="ats-") as folder:
-        server = EmbeddedServer(Path(folder), MEMORY)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
 
 
 @pytest.fixture
