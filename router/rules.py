@@ -203,7 +203,7 @@ class _Compiler:
         try:
             wanted = field_at(name)
         except UnknownField as unknown:
-            self.errors.append(RuleError(path, _NO_FIELDS.get(name, str(unknown)), is_field=True))
+            self.errors.append(RuleError(path, _NO_FIELDS.get(name.lower(), str(unknown)), is_field=True))
             return None
         if isinstance(value, dict):
             return self._operators(name, wanted, value, path)

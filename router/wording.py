@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_SHORTENED = 4
+"""Letters that are enough to tell a name by its beginning, where only one begins like that."""
+
 OF_ITS_OWNER = "of_its_owner"
 """The kind of a pydantic error whose sentence goes on after the name of the source or sink that has the setting."""
 
@@ -11,8 +14,11 @@ OF_ITS_OWNER = "of_its_owner"
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that ``word`` most likely stands for, whatever its case."""
     by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word[:100].lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[close[0]] if close else None
+    lower = word[:100].lower()
+    close = get_close_matches(lower, by_lower, n=1, cutoff=0.6)
+    if not close and len(lower) >= _SHORTENED:
+        close = [name for name in by_lower if name.startswith(lower)]
+    return by_lower[close[0]] if len(close) == 1 else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """What is right by itself and yet hardly meant: routes and sinks that nothing reaches, names that nothing ever had."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ class Seen:
     names: Mapping[str, Set[str]] = field(repr=False)
 
 
+_OR = re.compile(r"\s+or\s+|\s*[|;]+\s*", re.IGNORECASE)
 _SHOWN = 4
 _NEVER_SHOWN = {"candidate source"}
 _KIND_OF = {field_at(name).steps: kind for kind, names in KINDS.items() for name in names}
@@ -82,6 +84,18 @@ def _named(route: object) -> list[str]:
     names = route.get("send_to") if isinstance(route, dict) else None
     several = names if isinstance(names, list) else [names]
     return [str(name) for one in several for name in (one if isinstance(one, dict) else [one]) if name is not None]
+
+
+def several_in_one(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:
+    """Names with an "or" in them, which stand for one name with these words, and hardly are meant so."""
+    for path, route in routes:
+        for asked in route.asked:
+            text = text_of(asked.value)
+            parts = [part.strip() for part in _OR.split(text)]
+            if asked.field.steps in _KIND_OF and len(parts) > 1 and all(parts):
+                how = f"[{', '.join(parts)}]"
+                sentence = f"{quoted(asked.value)} is looked for as one name; for any of several write a list: {how}"
+                yield _at(document, (*path, *asked.path), sentence)
 
 
 def never_seen(document: Document, routes: Sequence[tuple[Path, CompiledRoute]], seen: Seen) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ import handlers
 import sinks
 from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
-from router.config.advice import Seen, never_seen, unreachable, unused_default, unused_sinks
+from router.config.advice import Seen, never_seen, several_in_one, unreachable, unused_default, unused_sinks
 from router.config.cases import CaseCheck, Names
 from router.config.confusions import in_default, in_route, in_stages, unknown_sink
 from router.config.errors import ConfigError, ConfigErrors, report
@@ -82,7 +82,7 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
         return Checked(None, unreadable.errors)
     work = _Check(document, environment, folder_of(FilePath(path)))
     config = work.config()
-    warnings = [*unused_default(document, work.routes)]
+    warnings = [*unused_default(document, work.routes), *several_in_one(document, work.routes)]
     if not document.faults and not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
     if seen is not None:
@@ -274,7 +274,7 @@ class _Check:
         self, route: RouteSettings, place: str, path: Path, allowed: Mapping[str, tuple[str, ...]]
     ) -> Iterator[CompiledRoute]:
         if not route.send_to and not route.stop:
-            meaning = "the name of a sink, or a list of names"
+            meaning = "the name of a sink, or a list of names; or stop: true, if what matches shall go nowhere"
             self._fault(path, missing_key("send_to", place, meaning), missing="send_to")
         self._known_sinks(route.send_to, (*path, "send_to"))
         try:

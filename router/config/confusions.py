@@ -11,6 +11,7 @@ from router.wording import did_you_mean, listed, nearest, quoted
 
 _CONDITIONS = ("when", "unless")
 _OF_CONDITIONS = ("any", "all", "not", "expr")
+_NOWHERE = ("none", "nowhere", "nobody", "nothing", "no one", "ignore", "drop")
 _BELOW = "must have conditions below it, indented, one a line, as in event: StageChanged"
 
 
@@ -71,6 +72,8 @@ def unknown_sink(name: str, known: Collection[str]) -> str:
     sentence = f"there is no sink {quoted(name)}"
     if "," in name:
         return f"{sentence}; several sinks stand in brackets: [{name}]"
+    if name.lower() in _NOWHERE:
+        return f"{sentence}: what shall go nowhere gets stop: true instead of send_to, above the other routes"
     if name.startswith("#"):
         return f"{sentence}: a channel is named with its sink, under sinks; write a sink here: {listed(known)}"
     return sentence + (did_you_mean(name, known) or f"; known: {listed(known, 'and')}")

@@ -56,9 +56,10 @@ class ConfigErrors(Exception):
 
 
 def report(file: str, document: Document, faults: Iterable[Fault]) -> list[ConfigError]:
-    """The faults as errors; of several at the same place the first one, which is the cause of the others."""
+    """The faults as errors; of several at one place the first one, which is the cause of the others. What is missing
+    outside of the file comes last."""
     firsts = {(fault.path or fault.span): fault for fault in reversed(list(faults))}
-    ordered = sorted(firsts.values(), key=lambda fault: (_begin(fault.span), fault.is_warning))
+    ordered = sorted(firsts.values(), key=lambda fault: (fault.of_environment, _begin(fault.span), fault.is_warning))
     return list(dict.fromkeys(_error(file, document, fault) for fault in ordered))
 
 

@@ -1,5 +1,6 @@
 """What can be wrong in a text, and where; and what the parser of YAML says of it, in plain words."""
 
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,7 +24,8 @@ class Span:
 class Fault:
     """One thing that is wrong, in one sentence. ``hidden``: the text at that place must not be shown.
 
-    ``is_warning``: the configuration can be used as it is.
+    ``is_warning``: the configuration can be used as it is. ``of_environment``: the file is right, and a value
+    outside of it is missing; who writes rules may not have it.
     """
 
     sentence: str
@@ -31,6 +33,7 @@ class Fault:
     path: Path | None = None
     hidden: bool = False
     is_warning: bool = False
+    of_environment: bool = False
 
 
 class Unreadable(Exception):
@@ -62,14 +65,45 @@ _CAUSES = {
 }
 
 
+_NOTICED_LATER = ("mapping values are not allowed", "could not find expected ':'")
+_LOOKED_ABOVE = 3
+_SLIPS = (
+    (re.compile(r"\s*(-)[A-Za-z_]\w*:.*"), "a blank is missing behind this dash: - name: ..."),
+    (
+        re.compile(r"\s*(?:- +)?([A-Za-z_][\w.]*:)(?!//)[^\s:].*"),
+        "a blank is missing behind this colon, as in event: StageChanged",
+    ),
+    (
+        re.compile(r"\s*(?:- +(?=name\b|when\b|unless\b|send_to\b)|(?!-))([A-Za-z_][\w.]*)(?: +[^:]*)?"),
+        "a colon is missing behind this word, as in event: StageChanged",
+    ),
+)
+"""How a line looks that lacks what makes it a key with its value; the group is where to look."""
+
+
 def syntax_fault(error: yaml.MarkedYAMLError, lines: list[str]) -> Unreadable:
     """What the parser of YAML says, for someone who never read its specification."""
     problem = error.problem or ""
+    if any(cause in problem for cause in _NOTICED_LATER) and (earlier := _cause_above(problem, lines, error)):
+        return earlier
     began_before = any(cause in problem for cause in ("end of stream", "',' or", "alphabetic or numeric"))
     mark = (error.context_mark if began_before else None) or error.problem_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     text = lines[line] if line < len(lines) else ""
     return Unreadable(_sentence(problem, text[:column], text[column:]), Span(line, column, line, column + 1))
+
+
+def _cause_above(problem: str, lines: list[str], error: yaml.MarkedYAMLError) -> Unreadable | None:
+    """YAML goes on reading a text until it makes no sense, so what is wrong often stands some lines further up."""
+    mark = error.problem_mark
+    if mark is None or ("mapping values" in problem and ": " in lines[mark.line][: mark.column]):
+        return None
+    above = [number for number in range(mark.line - 1, -1, -1) if lines[number].split("#")[0].strip()]
+    for number in above[:_LOOKED_ABOVE]:
+        for pattern, sentence in _SLIPS:
+            if match := pattern.fullmatch(lines[number].rstrip()):
+                return Unreadable(sentence, Span(number, match.start(1), number, match.end(1)))
+    return None
 
 
 def _sentence(problem: str, before: str, after: str) -> str:

@@ -16,7 +16,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Bad(Exception):
-    pass
+    """``of_environment``: the reference is right, and what it stands for is not there."""
+
+    def __init__(self, sentence: str, *, of_environment: bool = False) -> None:
+        super().__init__(sentence)
+        self.of_environment = of_environment
 
 
 def resolve(document: Document, environment: Mapping[str, str], folder: FilePath) -> tuple[object, list[Fault]]:
@@ -39,7 +43,8 @@ def resolve(document: Document, environment: Mapping[str, str], folder: FilePath
         try:
             return Reference(text())
         except _Bad as bad:
-            faults.append(Fault(str(bad), document.values.get((*path, "file"), document.values[path]), path))
+            span = document.values.get((*path, "file"), document.values[path])
+            faults.append(Fault(str(bad), span, path, of_environment=bad.of_environment))
             return value
 
     return resolved(document.root, ()), faults
@@ -76,7 +81,7 @@ def _variable(name: str, closed: bool, environment: Mapping[str, str]) -> str:
         raise _Bad(f"{quoted(name)} is not the name of an environment variable: use letters, digits and _ only")
     if name not in environment:
         hint = did_you_mean(name, environment)
-        raise _Bad(f"the environment variable {name} is not set; set it before you start{hint}")
+        raise _Bad(f"the environment variable {name} is not set; set it before you start{hint}", of_environment=True)
     if not environment[name].strip():
         raise _Bad(f"the environment variable {name} is empty; give it a value before you start")
     return environment[name]

@@ -60,10 +60,10 @@ class TestUnused:
         assert 'did you mean "two"' in problem.sentence
 
     def test_also_where_something_else_is_wrong(self, tmp_path: Path) -> None:
-        error, warning = problems(
+        warning, error = problems(
             tmp_path, "routes: [{send_to: one}]", sinks=SINKS.replace("MY_SERVICE", "MY_OTHER", 1)
         )
-        assert (error.is_warning, warning.is_warning) == (False, True)
+        assert (warning.is_warning, error.is_warning) == (True, False)  # what is missing outside of the file comes last
 
     def test_a_default_beside_a_route_for_everything(self, tmp_path: Path) -> None:
         routes = "routes: [{name: all, send_to: [one, two]ENABLED}]\ndefault: {send_to: one}"
@@ -248,3 +248,18 @@ def _checked_at(url: str, file: Path) -> Result:
     text = file.read_text().replace("send_to: two", "send_to: [one, two]")
     file.write_text(f'redis: {{url: "{url}"}}\n{text}')
     return run()
+
+
+class TestSeveralInOne:
+    @pytest.mark.parametrize(
+        "written", ["Engineering or Platform", "Engineering | Platform", "Engineering OR Platform"]
+    )
+    def test_an_or_in_a_name_is_hardly_meant(self, tmp_path: Path, written: str) -> None:
+        routes = f"routes: [{{when: {{department: '{written}'}}, send_to: [one, two]}}]"
+        [problem] = problems(tmp_path, routes)
+        assert problem.is_warning
+        assert "write a list: [Engineering, Platform]" in problem.sentence
+
+    @pytest.mark.parametrize("written", ["Sales and Marketing", "Corporate", "R&D, Berlin", "Orion"])
+    def test_names_may_hold_much(self, tmp_path: Path, written: str) -> None:
+        assert not problems(tmp_path, f"routes: [{{when: {{department: '{written}'}}, send_to: [one, two]}}]")
