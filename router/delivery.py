@@ -208,7 +208,9 @@ def after_attempt(
     else:
         wait = pause(tries, retry_after, retry)
     wait = None if wait is None else max(wait, at_least)
-    next_at = None if wait is None else attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)
+    next_at = None
+    if wait is not None and not attempt.spared:  # else the sink decides
+        next_at = attempt.at + timedelta(milliseconds=attempt.ms or 0, seconds=wait)
     changed = {"attempts": attempts, "state": state, "reason": reason, "next_at": next_at}
     return record.model_copy(update=changed), wait
 

@@ -180,6 +180,8 @@ def release_command(
     results = in_steps(settings, ids, work, "Cancelling" if drop else "Releasing", rate)
     if probed and not as_json:
         console.print(f"{sink} failed, and is tried at once: `ats-router status` says how that ends.")
+    if probed and not results and not as_json:
+        return
     words = "are cancelled" if drop else "are back in their lines"
     tell(results, as_json, one_by_one=False, words=words, none=f"{sink} holds nothing")
 

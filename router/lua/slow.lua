@@ -12,4 +12,6 @@ if now - tonumber(found[2] or 0) >= math.max(1000, interval) then
   redis.call('HSET', gate, 'interval', string.format('%.3f', interval), 'slowed_at', num(now))
 end
 redis.call('HSET', gate, 'free_at', string.format('%.3f', math.max(tonumber(found[3] or 0), now + pause)))
+-- what a sink bore long ago says little; of one that fails nothing is forgotten
+if redis.call('HEXISTS', gate, 'state') == 0 then redis.call('PEXPIRE', gate, math.ceil(600000 + pause)) end
 return interval

@@ -13,6 +13,7 @@ if not before then
   redis.call('HDEL', gate, 'failures')
 end
 local failures = redis.call('HINCRBY', gate, 'failures', 1)
+redis.call('PERSIST', gate)
 local pause = math.min(longest, first * 2 ^ math.min(failures - 1, 30)) * stretch
 redis.call('HSET', gate, 'state', state, 'reason', reason, 'probe_at', num(now + pause))
 return before and 0 or 1

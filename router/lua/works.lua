@@ -8,6 +8,7 @@ local many, probe, left, least, begin = tonumber(arg()), arg(), tonumber(arg()),
 if probe == '1' and redis.call('HEXISTS', gate, 'state') == 1 then
   redis.call('HDEL', gate, 'state', 'since', 'reason', 'failures', 'probe_at')
   redis.call('HSET', gate, 'interval', begin)
+  redis.call('PEXPIRE', gate, 600000) -- without anything to send it would be slow for ever
   return 1
 end
 local interval = redis.call('HGET', gate, 'interval')
