@@ -82,19 +82,23 @@ async def _of_sink(ledger: Ledger, config: Config, name: str, reviews: int) -> A
     counts = {state: await ledger.how_many(deliveries_index(name, state)) for state in _WAIT_FOR_A_PERSON}
     held = counts[DeliveryState.HELD] - reviews
     for kind, many, state, what, do in (
-        ("held", held, DeliveryState.HELD, "are held", _release(name, config.sinks[name].enabled)),
-        ("review", reviews, DeliveryState.HELD, "wait for approval", "`ats-router review list` shows them"),
-        ("unknown", counts[DeliveryState.UNKNOWN], DeliveryState.UNKNOWN, "may have arrived", _CONFIRM),
-        ("dead", counts[DeliveryState.DEAD], DeliveryState.DEAD, "were given up", _RETRY),
+        ("held", held, DeliveryState.HELD, "held", _release(name, config.sinks[name].enabled)),
+        ("review", reviews, DeliveryState.HELD, "waiting for approval", "`ats-router review list` shows them"),
+        ("unknown", counts[DeliveryState.UNKNOWN], DeliveryState.UNKNOWN, "that may have arrived", _CONFIRM),
+        ("dead", counts[DeliveryState.DEAD], DeliveryState.DEAD, "given up", _RETRY),
     ):
         if many > 0:
             since = _moment(await ledger.oldest(deliveries_index(name, state)))
-            yield Issue(kind=kind, about=name, since=since, times=many, what=f"{many} deliveries {what}", do=do)
+            yield Issue(kind=kind, about=name, since=since, times=many, what=f"{_deliveries(many)} {what}", do=do)
     if forgotten := await _soon_forgotten(ledger, name, config.retention.events):
         many, first = forgotten
-        what = f"{many} dead or unknown deliveries will soon be forgotten, the first at {first:%Y-%m-%d %H:%M} UTC"
+        what = f"{_deliveries(many)}, dead or unknown, will soon be forgotten, the first at {first:%Y-%m-%d %H:%M} UTC"
         do = f"`ats-router retry --dead --sink {name}` or `cancel --state dead --sink {name}` before that"
         yield Issue(kind="retention", about=name, since=None, times=many, what=what, do=do)
+
+
+def _deliveries(many: int) -> str:
+    return "1 delivery" if many == 1 else f"{many} deliveries"
 
 
 def _release(sink: str, is_on: bool) -> str:

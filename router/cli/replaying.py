@@ -77,7 +77,7 @@ def replay_command(
     if as_json:
         print_json(done.model_dump(mode="json"))
     elif not done.added:
-        console.print(f"nothing to replay: {had_it} deliveries are there already")
+        console.print(f"nothing to replay: {had_it} deliveries are there already, and test events are left out")
     else:
         for sink, many in sorted(done.added.items()):
             console.print(f"{sink}: {many} deliveries were made")
