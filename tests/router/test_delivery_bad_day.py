@@ -358,3 +358,11 @@ async def test_what_a_dead_worker_began_is_left_to_a_person_too(
     result = await run_once(ledger, sink, await claim_one(ledger, LANE))
     assert result is not None
     assert (result.record.state, sink.attempts) == (DeliveryState.UNKNOWN, [])
+
+
+def test_what_was_put_back_has_all_its_tries_again() -> None:
+    record = RECORD.model_copy(update={"attempts": (attempt(),) * RETRY.tries, "forgiven": RETRY.tries})
+    for _ in range(RETRY.tries - 1):
+        record, wait = after_attempt(record, attempt(), None, RETRY)
+        assert wait is not None
+    assert after_attempt(record, attempt(), None, RETRY)[0].state is DeliveryState.DEAD

@@ -261,6 +261,17 @@ async def test_it_goes_on_where_it_was(ledger: Ledger, monkeypatch: pytest.Monke
     assert len({sent.id for sent in sink.attempts}) == len(sink.attempts) == 64
 
 
+async def test_two_replays_at_once_add_each_delivery_once(ledger: Ledger) -> None:
+    await fill(ledger, 8)
+    [page] = [page async for page in replayer(ledger).pages()]
+    answers = await asyncio.gather(*(ledger.add(NEW, PARTITION, page.new) for _ in range(3)))
+    assert sorted(sum(answer) for answer in answers) == [0, 0, 8]
+    async with Draining(ledger) as sink:
+        await until(lambda: len(sink.attempts) >= 8)
+        await asyncio.sleep(0.1)
+    assert len(sink.attempts) == 8
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 6), max_size=4), st.booleans())
 def test_however_often_it_breaks_off_a_sink_gets_each_event_once(
