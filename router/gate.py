@@ -30,7 +30,7 @@ NEWEST_SHARE = 0.75
 TARGET_AHEAD = 1.0
 """Seconds that a delivery waits in its slot for its target's turn; longer, and it gives the slot back."""
 
-SAFE_SHARE = 0.95
+SAFE_SHARE = 0.9
 """Of a configured rate so much is used: requests take different times to arrive, and no second may see more."""
 
 _LEAD_SECONDS = 0.03  # what claiming and reading takes: without it the first attempts of a batch would come at once

@@ -17,7 +17,7 @@ for i = 1, tonumber(arg()) do
     redis.call('HINCRBY', event, 'open', 1)
     if body ~= '' then redis.call('HSET', event, rendered, body) end
     redis.call('ZADD', listing, num(now), delivery)
-    if subject ~= '' then append(lane, heads, line, subject, delivery, now) end
+    if subject ~= '' then append(lane, heads, line, subject, delivery, now - BEHIND_LIVE) end
     answers[i] = 1
   end
 end

@@ -18,7 +18,7 @@ for i = 1, tonumber(arg()) do
     answers[i] = 4
   else
     if is_head then
-      advance(lane, heads, line, subject, now)
+      advance(lane, heads, line, subject, now - BEHIND_LIVE)
     elseif waits == '1' then
       redis.call('LREM', line, 1, delivery)
     end

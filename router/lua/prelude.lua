@@ -20,7 +20,11 @@ local function append(lane, heads, line, subject, item, now)
   end
 end
 
--- The head of the line is done with: the next one moves up and is due now. Returns whether there is a next one.
+-- Who works for a sink takes the newest first, and those shall be live: what goes on or is replayed stands behind them,
+-- as if it had been due for so long already.
+local BEHIND_LIVE = 60000
+
+-- The head of the line is done with: the next one moves up and is due. Returns whether there is a next one.
 local function advance(lane, heads, line, subject, now)
   local item = redis.call('LPOP', line)
   if item then

@@ -28,7 +28,7 @@ for i = 1, tonumber(arg()) do
         if over == '1' then redis.call('HINCRBY', event, 'open', -1) end
         redis.call('ZADD', listing, num(now), delivery)
       end
-      answers[i] = advance(lane, heads, line, subject, now) and 2 or 1
+      answers[i] = advance(lane, heads, line, subject, now - BEHIND_LIVE) and 2 or 1
     end
   end
 end

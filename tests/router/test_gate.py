@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from router import ledger_gates
 from router.connection import client
-from router.gate import RUN_OF_FAILURES, Gate, Turn
+from router.gate import RUN_OF_FAILURES, SAFE_SHARE, Gate, Turn
 from router.ledger import Ledger
 from router.ledger_keys import gate_key, pace_key
 from router.records import GateState
@@ -241,7 +241,7 @@ async def test_a_slow_rate_lets_one_through_and_says_when_to_ask_again(ledger: L
     here.take()
     many, wait = await here.admit(64)
     assert many == 0
-    assert wait == pytest.approx(10 / 0.95 - 0.1, abs=0.2)
+    assert wait == pytest.approx(10 / SAFE_SHARE - 0.1, abs=0.2)
 
 
 async def test_too_many_requests_slow_it_down_once_for_all_that_hear_it(ledger: Ledger) -> None:
@@ -265,7 +265,7 @@ async def test_it_gets_slower_for_as_long_as_it_complains(ledger: Ledger, redis:
         await here.note(TOO_MANY, None)
         await redis.hset(gate_key("s"), "slowed_at", "0")  # type: ignore[misc]
         intervals.append((await ledger.read_gate("s")).interval)
-    assert intervals[:3] == pytest.approx([0.2 / 0.95, 0.4 / 0.95, 0.8 / 0.95], rel=0.01)
+    assert intervals[:3] == pytest.approx([0.2 / SAFE_SHARE, 0.4 / SAFE_SHARE, 0.8 / SAFE_SHARE], rel=0.01)
     assert intervals[-1] == ledger_gates.SLOWEST
 
 
