@@ -281,7 +281,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in one lane. ``oldest_due`` is in seconds: how long the first subject has been due."""
+    """What waits in one lane. ``oldest_due`` is in seconds: how long the first subject has been due, or up to a minute
+    more where its line goes on (see `lua/prelude.lua`)."""
 
     subjects: int
     leased: int
