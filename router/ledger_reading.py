@@ -143,28 +143,34 @@ class LedgerReader:
         return sum(await self._each("zcount", [(name, first, last) for name in _everywhere(index)]))
 
     async def read_listed(
-        self, entries: Iterable[Listed], fits: Callable[[Sequence[str]], bool] = lambda _indexes: True
+        self,
+        entries: Iterable[Listed],
+        fits: Callable[[Sequence[str]], bool] = lambda _indexes: True,
+        holding: bytes = b"",
     ) -> list[ListedDelivery]:
-        """The deliveries of some entries whose events' indexes fit, newest first, without those purged meanwhile.
+        """The deliveries of some entries whose events' indexes fit, newest first, without those purged meanwhile; only
+        those whose records, as JSON in small letters, have ``holding`` in them.
 
         One command per partition, so at most about 1000 entries: that keeps the server busy for some milliseconds.
         """
         by_partition: dict[int, list[Listed]] = defaultdict(list)
         for entry in entries:
             by_partition[partition_in(entry.id)].append(entry)
-        found = await asyncio.gather(*(self._read_listed(*some, fits) for some in by_partition.items()))
+        found = await asyncio.gather(*(self._read_listed(*some, fits, holding) for some in by_partition.items()))
         return sorted(itertools.chain(*found), key=lambda delivery: (delivery.at, delivery.id), reverse=True)
 
     async def _read_listed(
-        self, partition: int, entries: Sequence[Listed], fits: Callable[[Sequence[str]], bool]
+        self, partition: int, entries: Sequence[Listed], fits: Callable[[Sequence[str]], bool], holding: bytes
     ) -> list[ListedDelivery]:
         keys = [key(partition, f"event:{event_of(entry.id)}") for entry in entries]
         args = ["index", *(field(entry.id) for entry in entries)]
         answer = cast("list[bytes | None]", await self._scripts["read"](keys, args))
         return [
-            ListedDelivery(entry.id, entry.at, _delivery_record(record))
-            for entry, record, indexes in zip(entries, answer[::2], answer[1::2], strict=True)
-            if record and fits((indexes or b"").decode().splitlines())
+            ListedDelivery(entry.id, entry.at, DeliveryRecord.model_validate_json(record))
+            for entry, packed, indexes in zip(entries, answer[::2], answer[1::2], strict=True)
+            if packed
+            and fits((indexes or b"").decode().splitlines())
+            and holding in (record := codec.unpack(packed)).lower()
         ]
 
     # --- as a whole ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from router.ledger import Ledger, sink_lane
 from router.ledger_keys import deliveries_index
+from router.lists import Filter, scan_deliveries
 from router.records import Claim, DeliveryState, GateState, Settled
 from tests.factories import PARTITION, claim_one
 from tests.router.bulk import SINK, Bulk, fill
@@ -242,3 +243,14 @@ async def test_what_is_held_is_kept_and_what_is_dead_is_forgotten(ledger: Ledger
     await ledger.purge(PARTITION, older_than=-1)
     assert await ledger.how_many(deliveries_index(SINK, DeliveryState.HELD)) == 1
     assert await ledger.how_many(deliveries_index(SINK, DeliveryState.DEAD)) == 0
+
+
+@pytest.mark.parametrize("reason", ["HTTP_503", "p_50", 'said "no"', "käse", "back\\slash"])
+def test_deliveries_are_found_by_any_part_of_their_reason(router: Router, reason: str) -> None:
+    odd = 'http_503 said "no", käse, back\\slash'
+    router.on_ledger(lambda ledger: fill(ledger, 4, WAITING))
+    router.on_ledger(lambda ledger: give_up(ledger, DeliveryState.DEAD, odd, 2))
+    found = router.on_ledger(lambda ledger: scan_deliveries(ledger, Filter(limit=9, reason=reason), [SINK]))
+    assert len(found.rows) == 2
+    none = router.on_ledger(lambda ledger: scan_deliveries(ledger, Filter(limit=9, reason=f"{reason}x"), [SINK]))
+    assert not none.rows
