@@ -123,7 +123,7 @@ async def _soon_forgotten(ledger: Ledger, sink: str, retention: float) -> tuple[
     indexes = [deliveries_index(sink, state) for state in (DeliveryState.DEAD, DeliveryState.UNKNOWN)]
     warned = min(WARNED_SECONDS, retention / 10)
     until = min(now, now - retention + warned + _TRIED_SECONDS)
-    oldest = await ledger.read_listed(await ledger.listed(indexes, _LOOKED_AT, until=until))
+    oldest = await ledger.read_listed(await ledger.listed(indexes, _LOOKED_AT, until=until, oldest=True))
     ends = [one.record.attempts[0].at + timedelta(seconds=retention) for one in oldest if one.record.attempts]
     soon = [end for end in ends if end.timestamp() - now < warned]
     return (len(soon), min(soon)) if soon else None

@@ -30,7 +30,7 @@ and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, a
 and ``ats:vendor_apis``     hash    SOURCE -> how its vendor's API answers, as JSON
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
 and ``ats:sinks``           set     names of all sinks that ever were a worker's
-and ``ats:replays``         hash    id -> a replay, as JSON
+and ``ats:replays``         hash    id -> a replay that has not come to its end, as JSON
 and ``ats:config``          hash    process -> what of its changed configuration it does not use, as JSON
 and ``ats:{rules}:log``     list    "HASH JSON" of rules that were in use, the newest first
 and ``ats:{rules}:editions`` hash   HASH -> the rules, as long as they are in the log

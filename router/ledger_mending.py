@@ -65,8 +65,12 @@ class MendingLedger:
         """Note how far a replay came."""
         await cast("Awaitable[int]", self._redis.hset(REPLAYS, replay.id, replay.model_dump_json()))
 
+    async def forget_replay(self, replay: str) -> None:
+        """It came to its end."""
+        await cast("Awaitable[int]", self._redis.hdel(REPLAYS, replay))
+
     async def replays(self) -> list[Replay]:
-        """All that were ever begun."""
+        """All that were begun and did not come to their end."""
         rows = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(REPLAYS))
         return [Replay.model_validate_json(row) for row in rows.values()]
 

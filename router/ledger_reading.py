@@ -90,20 +90,28 @@ class LedgerReader:
     # --- by index -----------------------------------------------------------------------------------------------
 
     async def listed(
-        self, indexes: Iterable[str], most: int, *, since: float | None = None, until: float | None = None
+        self,
+        indexes: Iterable[str],
+        most: int,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        oldest: bool = False,
     ) -> list[Listed]:
         """The newest entries of these indexes, over all partitions, newest first; each id once, by its newest entry.
 
-        ``since`` and ``until`` are in unix seconds, both included.
+        ``since`` and ``until`` are in unix seconds, both included. ``oldest``: the other end, oldest first.
         """
-        first, last = _scores(since, until)
-        ranges = [(key(partition, name), last, first) for name in indexes for partition in range(PARTITIONS)]
-        options = {"desc": True, "byscore": True, "offset": 0, "num": most, "withscores": True}
-        newest: dict[bytes, float] = {}
+        ends = _scores(since, until)
+        names = [key(partition, name) for name in indexes for partition in range(PARTITIONS)]
+        ranges = [(name, *(ends if oldest else ends[::-1])) for name in names]
+        options = {"desc": not oldest, "byscore": True, "offset": 0, "num": most, "withscores": True}
+        found: dict[bytes, float] = {}
         for row in await self._each("zrange", ranges, **options):
             for identifier, score in row:
-                newest[identifier] = max(score, newest.get(identifier, 0.0))
-        entries = heapq.nlargest(most, newest.items(), key=lambda entry: (entry[1], entry[0]))
+                found[identifier] = max(score, found.get(identifier, 0.0))
+        from_the_end = heapq.nsmallest if oldest else heapq.nlargest
+        entries = from_the_end(most, found.items(), key=lambda entry: (entry[1], entry[0]))
         return [Listed(identifier.decode(), score / 1000) for identifier, score in entries]
 
     async def accepted(self, since: float, until: float, most: int) -> list[Listed]:

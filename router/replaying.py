@@ -132,9 +132,8 @@ class Replayer:
             state = state.model_copy(update=changed)
             await self._ledger.keep_replay(state)
             told(page.receipts, "")
-        state = state.model_copy(update={"done": True})
-        await self._ledger.keep_replay(state)
-        return state
+        await self._ledger.forget_replay(state.id)
+        return state.model_copy(update={"done": True})
 
     async def _room(self, sink: str, waits: Callable[[str], None]) -> None:
         """Until the sink has little to do. One that is off holds what it gets, so there is always room."""

@@ -9,16 +9,23 @@ from router.ledger_keys import deliveries_index
 from router.mending import Mended, Prepared, change, decided, put_back
 from router.records import Decision, DeliveryRecord, DeliveryState, ListedDelivery
 
-_MOST = 10_000
+_PAGE = 1000
+_MARK = b'"review":true'
+"""What the record of each has in it as JSON: what a switched-off sink holds need not be read."""
 
 
 async def under_review(ledger: Ledger, sinks: Collection[str]) -> list[ListedDelivery]:
     """What waits for a person's word, the oldest first."""
-    listed = await ledger.listed([deliveries_index(sink, DeliveryState.HELD) for sink in sinks], _MOST)
-    found: list[ListedDelivery] = []
-    for i in range(0, len(listed), 1000):
-        found += [one for one in await ledger.read_listed(listed[i : i + 1000]) if is_under_review(one.record)]
-    return found[::-1]
+    held = [deliveries_index(sink, DeliveryState.HELD) for sink in sinks]
+    found: dict[str, ListedDelivery] = {}
+    since: float | None = None
+    while True:
+        listed = await ledger.listed(held, _PAGE, since=since, oldest=True)
+        read = await ledger.read_listed(listed, holding=_MARK)
+        found |= {one.id: one for one in reversed(read) if is_under_review(one.record)}
+        if len(listed) < _PAGE:
+            return list(found.values())
+        since = max(listed[-1].at, (since or 0.0) + 0.001)  # those of one millisecond may be torn apart
 
 
 async def approve(

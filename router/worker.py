@@ -150,7 +150,7 @@ class Worker:
             chore("sweep", self._sweep, seconds={0, 30}, timeout=25),
             chore("purge", self._purge, seconds={15}, timeout=50),
             chore("renew", self._renew, seconds={45}, timeout=50),
-            chore("review", self._review, seconds={5, 20, 35, 50}, timeout=14),
+            chore("review", self._review, seconds={5, 35}, timeout=25),
         ]
 
     async def _sweep(self) -> None:

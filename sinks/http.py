@@ -118,7 +118,10 @@ class HttpSettings(SinkSettings):
         " that is one field only keeps its kind, so that a number stays a number.",
     )
     auth: Auth | None = Field(None, description="What the target knows us by: bearer, basic, or oauth.")
-    tls: ClientCertificate | None = Field(None, description="Our own certificate, or authorities of your own.")
+    tls: ClientCertificate | None = Field(
+        None,
+        description="Our own certificate, or authorities of your own: PEM files, from where the router is started.",
+    )
     format: BodyFormat = Field(
         BodyFormat.EVENT,
         description="event: the body as it is. cloudevents: in a CloudEvent 1.0. cloudevents-binary: its attributes as"

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -180,14 +181,21 @@ def release_command(
     results = in_steps(settings, ids, work, "Cancelling" if drop else "Releasing", rate)
     if probed and not as_json:
         console.print(f"{sink} failed, and is tried at once: `ats-router status` says how that ends.")
-    if probed and not results and not as_json:
-        return
+        if not results:
+            return
     words = "are cancelled" if drop else "are back in their lines"
     tell(results, as_json, one_by_one=False, words=words, none=f"{sink} holds nothing")
 
 
 def decision_of(word: str, by: str | None, why: str | None) -> Decision:
-    return Decision(word=word, by=by or getpass.getuser(), at=datetime.now(UTC), why=why)
+    return Decision(word=word, by=by or _user(), at=datetime.now(UTC), why=why)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return f"user {os.getuid()}"
 
 
 def _chosen(

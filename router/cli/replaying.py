@@ -116,7 +116,7 @@ def _asked(
 
 
 def _last(settings: Config) -> Replay:
-    left = [one for one in on_ledger(settings, Ledger.replays) if not one.done]
+    left = on_ledger(settings, Ledger.replays)
     if not left:
         misuse("no replay was broken off, so there is nothing to continue")
     asked = max(left, key=lambda one: one.until)

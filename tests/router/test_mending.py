@@ -1,6 +1,7 @@
 """What an operator does on a bad day, through the commands, on a real ledger."""
 
 import asyncio
+import os
 import time
 from functools import partial
 
@@ -91,11 +92,26 @@ def test_all_that_is_dead_is_cancelled_after_a_question(router: Router) -> None:
     assert (ids(router, "dead"), len(ids(router, "cancelled"))) == ([], 10)
 
 
+def test_who_decides_is_told_also_where_the_user_has_no_name(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    def has_none() -> str:
+        raise KeyError
+
+    monkeypatch.setattr("getpass.getuser", has_none)
+    router.on_ledger(lambda ledger: fill(ledger, 1, WAITING))
+    [one] = ids(router, "pending")
+    router.told(f"cancel {one}")
+    [row] = router.json("deliveries --state cancelled")
+    assert row["reason"] == f"cancelled by user {os.getuid()}"
+
+
 def test_what_was_delivered_or_cancelled_can_not_be_cancelled(router: Router) -> None:
-    router.on_ledger(lambda ledger: fill(ledger, 1))
-    [one] = ids(router, "delivered") or ids(router, "dead")
-    refused = router.run(f"cancel {one}")
-    assert "nothing to cancel" in refused.stderr or "cancelled" in refused.stdout
+    router.on_ledger(lambda ledger: fill(ledger, 2, Bulk(dead_every=2)))
+    [delivered], [dead] = ids(router, "delivered"), ids(router, "dead")
+    router.told(f"cancel {dead}")
+    for one, state in ((delivered, "delivered"), (dead, "cancelled")):
+        refused = router.run(f"cancel {one}")
+        assert refused.exit_code == 1
+        assert f"it is {state}, so there is nothing to cancel" in refused.stderr
 
 
 @pytest.mark.parametrize(

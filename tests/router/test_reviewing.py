@@ -21,7 +21,7 @@ from router.records import Decision, DeliveryRecord, DeliveryState, Routed
 from router.reviewing import approve, reject, reject_overdue, under_review
 from router.rules import CompiledRoute, Review, Ruleset, SendTo
 from router.schema import EventType
-from sinks.base import Delivery
+from sinks.base import Delivery, SinkSettings
 from tests.factories import PARTITION, RecordingSink, claim_one, destination, make_fact, make_stage, receipt_of
 from tests.router.operating import Router
 
@@ -163,6 +163,27 @@ async def test_a_time_limit_rejects_and_never_approves(ledger: Ledger, sink: Ren
 )
 def test_the_shorter_time_counts(one: float | None, other: float | None, expected: float | None) -> None:
     assert Review(one).stricter(Review(other)) == Review(expected)
+
+
+async def test_all_that_wait_are_found_also_among_what_a_sink_that_is_off_holds(
+    ledger: Ledger, sink: Rendering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.reviewing._PAGE", 4)
+    off = [await route(ledger, sink, [f"off {n}"], DIRECT) for n in range(6)]
+    switched_off = Deliveries(ledger, destination(sink, SinkSettings(type="recording", enabled=False), "slack"))
+    loop = LaneLoop(ledger, switched_off, 8)
+    running = asyncio.create_task(loop.run())
+    while (await ledger.backlog(LANE)).subjects:
+        loop.wake([PARTITION])
+        await asyncio.sleep(0.002)
+    loop.stop()
+    await running
+    limited = CompiledRoute("letters", (SendTo("slack"),), review=Review(0.001))
+    reviewed = [(await route(ledger, sink, [f"letter {n}"], limited))[0] for n in range(9)]
+    assert len(off) == 6
+    assert [one.id for one in await under_review(ledger, ["slack"])] == reviewed
+    await asyncio.sleep(0.01)
+    assert await reject_overdue(ledger, ["slack"]) == 9
 
 
 async def test_a_test_event_is_not_held_but_skipped_as_always(ledger: Ledger, sink: Rendering) -> None:
