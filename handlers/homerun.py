@@ -7,20 +7,29 @@ read in 2026.
 from collections.abc import Sequence
 from datetime import UTC
 
+from pydantic import Field
+
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, is_not_asked_for
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings
 from router.schema import OUTCOME_OF_KIND, Application, Candidate, CustomFields, Fact, Job, Outcome, Stage
+from router.secret import Secret
 
 _LINKS = ("linkedin", "github", "website")
+
+
+class HomerunSettings(SourceSettings):
+    api_key: Secret | None = Field(None, description="an API key with the scope job-applications:read")
+    api_url: ApiUrl = "https://api.homerun.co/v2"
 
 
 class Homerun(PolledHandler):
     vendor = "homerun"
     title = "Homerun"
-    Settings = SourceSettings
+    Settings = HomerunSettings
+    settings: HomerunSettings
     guide = Guide(
         proof=Proof.NONE,
         confidence=Confidence.OFFICIAL,

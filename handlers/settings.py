@@ -1,6 +1,7 @@
 """What a source can be told in the configuration. A handler's own settings extend one of these."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from router.client import checked_url
 from router.schema import StageKind
 from router.secret import Secret
-from router.units import OneOrSeveral, Timezone
+from router.units import OneOrSeveral, Seconds, Timezone
 
 
 def _checked(url: str) -> str:
@@ -27,6 +28,37 @@ PENDING = "pending"
 """What stands for a secret that `connect` is still to fetch."""
 
 
+class BackfillSettings(BaseModel):
+    """What a source that is new here shall tell of the time before."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    since: date = Field(description="applications from this day on, in UTC, are told as new ones: 2026-11-01")
+
+    @property
+    def moment(self) -> datetime:
+        return datetime(self.since.year, self.since.month, self.since.day, tzinfo=UTC)
+
+
+class PollSettings(BaseModel):
+    """How a source's vendor is polled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    enabled: bool = Field(True, description="false: the vendor's API is not polled")
+    every: Seconds | None = Field(None, ge=10, description="how often; as often as suits the vendor without it")
+    everything_every: Seconds = Field(
+        86400.0, ge=60, description="how often all applications are read, where the vendor usually tells what changed"
+    )
+    backfill: BackfillSettings | None = Field(
+        None, description="without it, applications that are there at first are known, but not told"
+    )
+
+
+def _poll(value: object) -> object:
+    return {"enabled": value} if isinstance(value, bool) else value
+
+
 class SourceSettings(BaseModel):
     """Settings that every source has."""
 
@@ -38,6 +70,9 @@ class SourceSettings(BaseModel):
         {}, description="which stages are of which kind: names or ids, * stands for anything"
     )
     timezone: Timezone | None = Field(None, description="where the vendor writes local times, as in Europe/Berlin")
+    poll: Annotated[PollSettings, BeforeValidator(_poll, json_schema_input_type=bool | PollSettings)] = Field(
+        PollSettings(), description="how the vendor's API is polled, where it has one; false: it is not"
+    )
 
     @property
     def zone(self) -> ZoneInfo | None:
