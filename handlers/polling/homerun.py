@@ -7,7 +7,7 @@ from handlers.enriching import Access, Api
 from handlers.homerun import Homerun
 from handlers.polling.base import SELDOM, Page, Pass, Polls
 
-_PER_PAGE = 100
+PER_PAGE = 100
 _INCLUDED = "include[]=stage&include[]=sources&include[]=vacancy"  # the stage is not in the list otherwise
 
 
@@ -27,7 +27,7 @@ class HomerunPolls(Polls[Homerun]):
 
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         number = int(cursor or 1)
-        answer = await api.get(f"/job-applications?{_INCLUDED}&perPage={_PER_PAGE}&page={number}")
+        answer = await api.get(f"/job-applications?{_INCLUDED}&perPage={PER_PAGE}&page={number}")
         meta = answer.need_node("meta")
         last = meta.integer("last_page") or number
         return Page(self.handler.rows(answer), str(number + 1) if number < last else None)
