@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from handlers.base import Disposition, Receipt
+from handlers import polling
+from handlers.base import Disposition, Drift, Normalised, Receipt
+from handlers.reading import Node
 from router.assess import Marked, intake_items, waiting_facts
 from router.ledger import Ledger
 from router.parts import Source
-from router.records import Replayed
+from router.records import ReceiptRecord, Replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,10 @@ async def replay(ledger: Ledger, receipt: str, source: Source) -> ReplayedReceip
         return None
     record = stored.record
     request = Receipt(record.headers, stored.body, record.received_at)
-    normalised = source.handler.read(request)
+    normalised = _read_row(source, record, stored.body) if record.polled else source.handler.read(request)
     if normalised.disposition is Disposition.DRIFT:
         return ReplayedReceipt(receipt, Disposition.DRIFT, 0, normalised.reason, False)
-    facts = waiting_facts(
+    waiting = waiting_facts(
         normalised,
         receipt_id=receipt,
         source=record.source,
@@ -42,6 +44,7 @@ async def replay(ledger: Ledger, receipt: str, source: Source) -> ReplayedReceip
         receipt=request,
         mark=Marked(deliver=False) if record.test else None,
     )
+    facts = [one.model_copy(update={"polled": record.polled}) for one in waiting]
     changed = {
         "disposition": normalised.disposition,
         "vendor_event": normalised.vendor_event,
@@ -51,3 +54,16 @@ async def replay(ledger: Ledger, receipt: str, source: Source) -> ReplayedReceip
     replayed = Replayed(receipt, stored, record.model_copy(update=changed), intake_items(facts))
     done = await ledger.replay(replayed)
     return ReplayedReceipt(receipt, normalised.disposition, len(facts), normalised.reason, done)
+
+
+def _read_row(source: Source, record: ReceiptRecord, body: bytes) -> Normalised:
+    """What a polled row says."""
+    adapter = polling.by_vendor().get(record.vendor)
+    if adapter is None:
+        return Normalised(Disposition.DRIFT, reason=f"{record.vendor} can't be polled any more")
+    try:
+        facts = tuple(adapter(source.handler).row_facts(Node.parse(body)))
+    except Drift as drift:
+        return Normalised(Disposition.DRIFT, reason=str(drift))
+    told = Normalised(Disposition.EVENTS, facts[-1].vendor_event if facts else None, facts, record.account)
+    return source.handler.with_kinds(told)

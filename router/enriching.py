@@ -17,7 +17,7 @@ from handlers.base import Drift, Handler
 from handlers.enriching import Access, ApiProblem, Enriches, NotThere, Refused, Unavailable
 from router.client import Client
 from router.schema import Fact
-from router.vendor_api import VendorApi
+from router.vendor_api import Turn, VendorApi
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ ENRICH_SECONDS = 60.0
 _LEAST_WAIT, _MOST_WAIT = 0.5, 3600.0
 
 
+Note = Callable[[str | None, bool], Awaitable[None]]
+
+
 class Later(Exception):
     """Not now. ``wait``: seconds until it is worth another try."""
 
@@ -40,13 +43,14 @@ class Later(Exception):
 
 
 class Enricher:
-    """Completes the facts of one source. ``note(problem)`` is told when the API begins or ceases to work."""
+    """Completes the facts of one source. ``note(problem, refused)`` is told when the API begins or ceases to work;
+    ``turn`` as in `VendorApi`."""
 
-    def __init__(self, handler: Handler, access: Access, client: Client, note: Callable[[str | None], Awaitable[None]]):
+    def __init__(self, handler: Handler, access: Access, client: Client, note: Note, turn: Turn | None = None) -> None:
         assert isinstance(handler, Enriches)
         self._handler = handler
         self._enriches: Enriches = handler
-        self._api = VendorApi(client, access)
+        self._api = VendorApi(client, access, turn)
         self._per_second = access.per_second
         self._note = note
         self._noted: tuple[str | None] | None = None
@@ -73,7 +77,7 @@ class Enricher:
             async with asyncio.timeout(ENRICH_SECONDS):
                 facts = await self._enriches.enrich(fact, self._api)
         except Refused as refused:
-            await self._tell(str(refused))
+            await self._tell(str(refused), refused=True)
             raise self._later(fact, self._api.pause) from None
         except NotThere as problem:
             log.info("a fact goes on as it came: %s", problem, extra={"vendor": self._handler.vendor})
@@ -99,13 +103,13 @@ class Enricher:
         spread = len(self._put_off) / self._per_second
         return Later(min(_MOST_WAIT, max(_LEAST_WAIT, wait or 0.0) + random.random() * spread))
 
-    async def _tell(self, problem: str | None) -> None:
+    async def _tell(self, problem: str | None, *, refused: bool = False) -> None:
         if self._noted == (problem,):
             return
         if problem is not None:
             log.warning("the vendor's API does not work: %s", problem, extra={"vendor": self._handler.vendor})
         try:
-            await self._note(problem)
+            await self._note(problem, refused)
             self._noted = (problem,)
         except (RedisError, OSError):
             pass  # it is told again with the next fact

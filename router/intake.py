@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from handlers.stages import StageKinds
@@ -29,6 +29,9 @@ from router.rules import Ruleset
 from router.schema import Event
 
 log = logging.getLogger(__name__)
+
+BACKFILL = "backfill"
+"""What stands for the routes of a delivery that a backfill sends to a sink by its name."""
 
 REVIEW = "review"
 """Why deliveries are held that a person has to approve."""
@@ -86,10 +89,16 @@ class Intake:
             return PutOff(job.claim, later.wait)
         state, events = job.state, []
         for fact in facts:
-            fact = fact.model_copy(update={"fact": self._stages.complete(fact.fact)})
+            fact = fact.model_copy(update={"fact": self._stages.complete(fact.fact), "known": self._known(fact)})
             state, news = project(state, fact)
             events += [route_event(event, self._rules, self._destinations, waiting) for event in news]
         return Routed(job.claim, waiting.receipt, waiting.source, state, events, self._rules_hash)
+
+    def _known(self, waiting: WaitingFact) -> ApplicationState | None:
+        """What polling saw before, with the kind of the stage."""
+        if waiting.known is None or waiting.known.stage is None:
+            return waiting.known
+        return waiting.known.model_copy(update={"stage": self._stages.known(waiting.known.stage)})
 
     async def _completed(self, waiting: WaitingFact) -> list[WaitingFact]:
         """The fact as it is, or with what its vendor's API adds, which may make several of it."""
@@ -122,14 +131,20 @@ def route_event(
     event: Event, rules: Ruleset, destinations: Mapping[str, Destination], waiting: WaitingFact
 ) -> NewEvent:
     """The event as it will be stored, with its deliveries."""
-    matched = rules.match(event)
+    if waiting.only_to is None:
+        matched = rules.match(event)
+        planned = plan(event, matched, destinations)
+    else:
+        matched = []
+        planned = [
+            replace(destinations[sink].plan({}, event, BACKFILL), review=rules.review_of(sink))
+            for sink in waiting.only_to
+            if sink in destinations
+        ]
     send = waiting.send_test or not waiting.test
-    deliveries = [
-        new_delivery(event, planned, destinations[planned.sink], send=send)
-        for planned in plan(event, matched, destinations)
-    ]
-    body = event.model_dump_json().encode()
-    return NewEvent(event.id, event.type, body, [route.name for route in matched], deliveries, _about(event))
+    deliveries = [new_delivery(event, one, destinations[one.sink], send=send) for one in planned]
+    body, routes = event.model_dump_json().encode(), [route.name for route in matched]
+    return NewEvent(event.id, event.type, body, routes, deliveries, _about(event), event.recovered)
 
 
 def new_delivery(

@@ -1,8 +1,8 @@
 """The ledger: everything that touches Redis, and the truth. All keys can be read here; only arq's are not ours.
 
-This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, about the
-configuration in `ledger_rules`, about failing sinks in `ledger_gates`, what a person mends in `ledger_mending`, the
-form of keys in `ledger_keys`.
+This is what changes it; what only looks is in `ledger_reading`, what is about sources in `ledger_sources`, about
+polling in `ledger_polls`, about the configuration in `ledger_rules`, about failing sinks in `ledger_gates`, what a
+person mends in `ledger_mending`, the form of keys in `ledger_keys`.
 
 Key (after ``ats:{pNN}:``)  type    what
 receipt:ID                  hash    record, body, waiting (facts in intake), events (ids). Its being there is how
@@ -26,6 +26,9 @@ deliveries:SINK STATE       zset    delivery ids by when they came into this sta
                                     attempt is in "pending" by its commit, and in "retrying" by its last attempt
 drift:SOURCE                zset    ids of receipts that are drift, by time of acceptance
 soft_drift                  hash    "SOURCE PATH" -> how often an optional field was missing or odd
+polled:SOURCE:N             hash    subject -> how polling saw it lastly, see `sightings`
+polled:SOURCE:stages        list    the stages that those name by number, as JSON
+recovered                   hash    SOURCE -> when an event came about last that only polling told, ms
 and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, as JSON, with its secret
 and ``ats:vendor_apis``     hash    SOURCE -> how its vendor's API answers, as JSON
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
@@ -34,6 +37,8 @@ and ``ats:replays``         hash    id -> a replay that has not come to its end,
 and ``ats:config``          hash    process -> what of its changed configuration it does not use, as JSON
 and ``ats:{rules}:log``     list    "HASH JSON" of rules that were in use, the newest first
 and ``ats:{rules}:editions`` hash   HASH -> the rules, as long as they are in the log
+and ``ats:{poll:SOURCE}:state`` string how far polling came, as JSON; ``:poller`` who polls; ``:asked`` is there where a
+                                    webhook asked for it
 and ``ats:{sink:NAME}:gate`` hash   state, since, reason, failures, probe_at of a sink that fails; interval, slowed_at
                                     of one that gets too much; free_at: when its rate allows the next attempt, ms
 and ``ats:{sink:NAME}:pace:T`` hash free_at, back_at: when target T may be tried, and who came too early come back, ms
@@ -72,6 +77,7 @@ from router.ledger_keys import (
     sink_lane,
 )
 from router.ledger_mending import MendingLedger
+from router.ledger_polls import PollsLedger
 from router.ledger_reading import LedgerReader, receipt_record
 from router.ledger_rules import RulesLedger
 from router.ledger_sources import SourcesLedger
@@ -104,7 +110,7 @@ BATCH = 16
 _PURGE_PUT_OFF_SECONDS = 3600.0
 
 
-class Ledger(LedgerReader, MendingLedger, SourcesLedger, RulesLedger, GatesLedger):
+class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedger, GatesLedger):
     """One Redis or Valkey server, spoken to in batches."""
 
     def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
@@ -151,6 +157,11 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, RulesLedger, GatesLedge
             for subject, item in receipt.facts:
                 keys.append(key(partition, f"line:{INTAKE}:{subject}"))
                 args += [subject, item]
+            if receipt.mark is None:
+                args += ["", ""]
+            else:
+                keys.append(key(partition, receipt.mark.bucket))
+                args += [receipt.mark.subject, receipt.mark.value]
         answers = cast("list[int | RedisError]", await self._scripts["accept"](keys, args))
         return [answer if isinstance(answer, RedisError) else bool(answer) for answer in answers]
 
@@ -225,7 +236,8 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, RulesLedger, GatesLedge
 
     async def commit(self, partition: int, batch: Sequence[Routed]) -> list[int]:
         """Store what intake made of claimed facts. Per fact 0: lease lost, 1: done, 2: done and the next one is due."""
-        keys = [key(partition, name) for name in (f"lane:{INTAKE}", f"heads:{INTAKE}", f"leases:{INTAKE}", "counts")]
+        keys = [key(partition, name) for name in (f"lane:{INTAKE}", f"heads:{INTAKE}", f"leases:{INTAKE}")]
+        keys += [key(partition, name) for name in ("counts", "recovered")]
         args: list[str | bytes | int] = [len(batch)]
         for routed in batch:
             subject = routed.claim.subject
@@ -240,6 +252,7 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, RulesLedger, GatesLedge
                 indexes = [events_index(routed.source, event.type), *map(about_index, event.about)]
                 keys += [key(partition, name) for name in (f"event:{event.id}", *indexes)]
                 args += [event.id, event.type, codec.pack(event.body), json.dumps(event.routes), routed.rules]
+                args.append("1" if event.recovered else "")
                 args += ["\n".join(indexes), len(indexes), len(event.deliveries)]
                 for delivery in event.deliveries:
                     record = delivery.record

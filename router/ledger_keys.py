@@ -31,6 +31,10 @@ def pace_key(sink: str, target: str) -> str:
     return f"ats:{{sink:{sink}}}:pace:{target}"
 
 
+def poll_key(source: str, part: str) -> str:
+    return f"ats:{{poll:{source}}}:{part}"
+
+
 def key(partition: int, name: str) -> str:
     return f"ats:{{p{partition:02d}}}:{name}"
 

@@ -6,17 +6,19 @@ from datetime import UTC, datetime
 from typing import cast
 
 from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
 
 from handlers.connecting import Hook
 from router.identity import PARTITIONS, partition_of
 from router.ledger_keys import HOOKS, VENDOR_APIS, key
-from router.records import ApiState, KeptHook
+from router.source_records import ApiState, KeptHook
 
 
 class SourcesLedger:
     """The part of the ledger that is about sources."""
 
     _redis: Redis
+    _scripts: dict[str, AsyncScript]
 
     # --- registrations ------------------------------------------------------------------------------------------
 
@@ -54,12 +56,14 @@ class SourcesLedger:
 
     # --- vendors' APIs ------------------------------------------------------------------------------------------
 
-    async def note_api(self, source: str, problem: str | None) -> None:
-        """How the API of a source's vendor answers: None, as it should. A problem keeps the time when it began."""
+    async def note_api(self, source: str, problem: str | None, *, refused: bool = False) -> None:
+        """How the API of a source's vendor answers: None, as it should. A problem keeps the time when it began.
+        ``refused``: it does not accept the credentials."""
         before = (await self.api_states()).get(source)
         seconds, _ = await self._redis.time()
-        since = before.since.timestamp() if before and (before.problem is None) is (problem is None) else seconds
-        record = json.dumps({"problem": problem, "since": since})
+        goes_on = before is not None and (before.problem is None) is (problem is None)
+        since, times = (before.since.timestamp(), before.times + 1) if before and goes_on else (seconds, 1)
+        record = json.dumps({"problem": problem, "since": since, "refused": refused, "times": times})
         await cast("Awaitable[int]", self._redis.hset(VENDOR_APIS, source, record))
 
     async def api_states(self) -> dict[str, ApiState]:
@@ -68,8 +72,16 @@ class SourcesLedger:
         states = {}
         for source, packed in rows.items():
             record = json.loads(packed)
-            states[source.decode()] = ApiState(record["problem"], datetime.fromtimestamp(record["since"], UTC))
+            since = datetime.fromtimestamp(record["since"], UTC)
+            refused, times = record.get("refused", False), record.get("times", 1)
+            states[source.decode()] = ApiState(record["problem"], since, refused, times)
         return states
+
+    async def api_turn(self, budget: str, interval: float) -> float:
+        """Reserve one call of those that share a vendor's rate: in how many seconds it may begin."""
+        args = [round(interval * 1000), 86_400_000]
+        _, wait = await self._scripts["pace"]([f"ats:{{api:{budget}}}:pace"], args)
+        return int(wait) / 1000
 
     # --- counts -------------------------------------------------------------------------------------------------
 

@@ -15,8 +15,9 @@ from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
 from router.parts import Source, kept_secrets, sources_of
-from router.records import ApiState, ConfigState, DeliveryState, GateRecord, GateState, KeptHook
+from router.records import ConfigState, DeliveryState, GateRecord, GateState
 from router.schema import EventType, Model
+from router.source_records import ApiState, KeptHook
 from sinks.base import Result, SinkSettings
 
 _FAILED_LOOKED_AT = 200

@@ -20,7 +20,7 @@ from router.connection import client, is_outage
 from router.destinations import Destination
 from router.embedded import socket_of
 from router.ledger import Ledger
-from router.records import KeptHook
+from router.source_records import KeptHook
 from sinks.base import SinkSettings
 
 log = logging.getLogger(__name__)

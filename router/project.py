@@ -2,6 +2,7 @@
 
 A fact that says what was told already makes no event. Newer and older go by the vendor's version where it has one, else
 by the order in which facts were accepted; an older fact still becomes an event, marked ``late``, and changes nothing.
+What polling read before the application was last heard of is outdated, and changes nothing either.
 """
 
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ _TELL_CONTENT = frozenset(
         EventType.APPLICATION_UPDATED,
     )
 )
+_TELL_WHERE_IT_IS = frozenset((EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.OUTCOME_CHANGED))
 _TOLD_OTHERWISE = {"stage", "outcome", "previous_outcome", "updated_at", "rejected_at", "hired_at", "rejection_reason"}
 _CONTENT: dict[str, set[str]] = {
     "application": set(Application.model_fields) - _TOLD_OTHERWISE - {"id"},
@@ -50,6 +52,10 @@ _CONTENT: dict[str, set[str]] = {
 def project(state: ApplicationState, waiting: WaitingFact) -> tuple[ApplicationState, list[Event]]:
     """Complete a fact with what is known, and learn from it. No events where it tells nothing new."""
     fact = waiting.fact
+    if waiting.polled:
+        state = _recalled(state, waiting.known)
+        if _is_outdated_reading(state, waiting):
+            return state, []
     late = _is_late(state, fact)
     news = list(_news(state, fact))
     events = [
@@ -59,7 +65,10 @@ def project(state: ApplicationState, waiting: WaitingFact) -> tuple[ApplicationS
     learnt = state if late else _learn(state, fact)
     once = _once(fact)
     told = learnt.told if once is None else learnt.told | {once}
-    return learnt.model_copy(update={"sequence": state.sequence + len(events), "told": told}), events
+    heard_at = state.heard_at if late else _heard_at(state, waiting)
+    return learnt.model_copy(
+        update={"sequence": state.sequence + len(events), "told": told, "heard_at": heard_at}
+    ), events
 
 
 def is_outdated(event: Event, state: ApplicationState) -> bool:
@@ -69,6 +78,44 @@ def is_outdated(event: Event, state: ApplicationState) -> bool:
     if event.type is EventType.OUTCOME_CHANGED and event.application is not None:
         return state.outcome is not None and event.application.outcome is not state.outcome
     return False
+
+
+def _recalled(state: ApplicationState, known: ApplicationState | None) -> ApplicationState:
+    """The state with what polling saw before, where nobody told it anything else."""
+    if known is None:
+        return state
+    changed: dict[str, object] = {"told": state.told | known.told}
+    if "stage" not in state.told:
+        changed["stage"] = known.stage
+    if "outcome" not in state.told:
+        changed["outcome"] = known.outcome
+    if state.told.isdisjoint({"stage", "outcome"}):
+        changed["content"], changed["heard_at"] = state.content or known.content, known.heard_at
+    return state.model_copy(update=changed)
+
+
+def _is_history(fact: Fact) -> bool:
+    """Whether a polled fact is not what the application is, but something that it went through."""
+    return not fact.is_snapshot and fact.type in (EventType.STAGE_CHANGED, EventType.OUTCOME_CHANGED)
+
+
+def _is_outdated_reading(state: ApplicationState, waiting: WaitingFact) -> bool:
+    """Whether something newer was told since this was read, or since this part of a history."""
+    if state.heard_at is None:
+        return False
+    if not _is_history(waiting.fact):
+        return waiting.fact.is_snapshot and waiting.received_at.timestamp() < state.heard_at
+    at = waiting.fact.occurred_at
+    return at is None or at.timestamp() <= state.heard_at
+
+
+def _heard_at(state: ApplicationState, waiting: WaitingFact) -> float | None:
+    """As of when the application is known after this fact."""
+    fact = waiting.fact
+    if not (fact.is_snapshot or fact.type in _TELL_WHERE_IT_IS):
+        return state.heard_at
+    at = fact.occurred_at if waiting.polled and _is_history(fact) else waiting.received_at
+    return state.heard_at if at is None else max(at.timestamp(), state.heard_at or 0.0)
 
 
 def _is_late(state: ApplicationState, fact: Fact) -> bool:
@@ -95,7 +142,7 @@ def _news(state: ApplicationState, fact: Fact) -> Iterator[EventType]:
             if _is_offer_only(state, fact):
                 yield EventType.OFFER_CHANGED
         case EventType.APPLICATION_UPDATED:
-            if fact.needs_enrichment or (content := _content(fact)) is None or content != state.content:
+            if fact.needs_enrichment or (content := content_of(fact)) is None or content != state.content:
                 yield fact.type
         case _:
             if _once(fact) not in state.told:
@@ -128,11 +175,11 @@ def _news_of_snapshot(state: ApplicationState, fact: Fact) -> Iterator[EventType
         yield EventType.STAGE_CHANGED
     if decided:
         yield EventType.OUTCOME_CHANGED
-    if not moved and not decided and state.content is not None and _content(fact) != state.content:
+    if not moved and not decided and state.content is not None and content_of(fact) != state.content:
         yield EventType.APPLICATION_UPDATED
 
 
-def _content(fact: Fact) -> str | None:
+def content_of(fact: Fact) -> str | None:
     """A digest of what a fact says besides ids, stage, outcome and when they changed; None where it says no more."""
     said = fact.model_dump(include=_CONTENT, exclude_defaults=True)
     return blake2b(repr(said).encode(errors="replace"), digest_size=8).hexdigest() if any(said.values()) else None
@@ -181,7 +228,7 @@ def _stage(fact: Fact) -> Stage | None:
 def _learn(state: ApplicationState, fact: Fact) -> ApplicationState:
     changed: dict[str, object] = {"version": fact.vendor_version or state.version}
     if fact.type in _TELL_CONTENT and not fact.needs_enrichment:
-        changed["content"] = _content(fact) or state.content
+        changed["content"] = content_of(fact) or state.content
     if fact.application is not None:
         job = _job(state, fact)
         changed["job"] = job if job is not None and job.title is not None else state.job

@@ -188,6 +188,8 @@ class Receiver:
         fields["duplicate"] = not kept
         if kept:
             self._book.count_soft_drift(source.name, normalised.soft_drift)
+        if normalised.disposition is Disposition.SIGNAL and kept:
+            self._book.ask_to_poll(source.name)
         if normalised.disposition is Disposition.DRIFT and kept:
             log.warning("drift", extra={"source": source.name, "receipt": new.id, "reason": normalised.reason})
         answer = {"receipt": new.id, "disposition": normalised.disposition, "duplicate": not kept}

@@ -8,7 +8,6 @@ from enum import IntEnum, StrEnum
 from pydantic import Field, JsonValue
 
 from handlers.base import Disposition
-from handlers.connecting import Hook
 from router.identity import partition_in, subject_key
 from router.schema import Event, EventType, Fact, Job, Model, Outcome, Stage
 from sinks.base import Order, Result
@@ -27,20 +26,7 @@ class ReceiptRecord(Model):
     soft_drift: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     test: bool = False
-
-
-class WaitingFact(Model):
-    """One fact in the intake lane, with what its events need of the receipt."""
-
-    receipt: str
-    ordinal: int = Field(description="How many facts of the same type and subject stand before it in the receipt.")
-    source: str
-    vendor: str
-    account: str | None = None
-    received_at: datetime
-    fact: Fact
-    test: bool = False
-    send_test: bool = Field(False, description="Deliver it to the sinks although it is a test.")
+    polled: bool = Field(False, description="It is a row of the vendor's API, no webhook.")
 
 
 class ApplicationState(Model):
@@ -57,6 +43,26 @@ class ApplicationState(Model):
     told: frozenset[str] = frozenset()
     job: Job | None = Field(None, description="What was told of its job; nothing of the candidate is kept here.")
     content: str | None = Field(None, description="A digest of the rest that was last said of it.")
+    heard_at: float | None = Field(
+        None, description="Unix seconds: as of then it is known; what polling read earlier is outdated."
+    )
+
+
+class WaitingFact(Model):
+    """One fact in the intake lane, with what its events need of the receipt."""
+
+    receipt: str
+    ordinal: int = Field(description="How many facts of the same type and subject stand before it in the receipt.")
+    source: str
+    vendor: str
+    account: str | None = None
+    received_at: datetime
+    fact: Fact
+    test: bool = False
+    send_test: bool = Field(False, description="Deliver it to the sinks although it is a test.")
+    polled: bool = Field(False, description="Read from the vendor's API, by polling, at `received_at`.")
+    known: ApplicationState | None = Field(None, description="What polling saw of the application before.")
+    only_to: tuple[str, ...] | None = Field(None, description="The sinks that get it, whatever the routes say.")
 
 
 class DeliveryState(StrEnum):
@@ -186,13 +192,24 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """That polling saw a row: ``value`` is how, ``bucket`` the name of the hash that keeps it under ``subject``."""
+
+    bucket: str
+    subject: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewReceipt:
-    """A receipt to accept. ``facts`` are (subject, packed item) pairs, in the vendor's order."""
+    """A receipt to accept. ``facts`` are (subject, packed item) pairs, in the vendor's order; ``mark`` is kept with it,
+    where it is a polled row."""
 
     id: str
     record: ReceiptRecord
     body: bytes
     facts: Sequence[tuple[str, bytes]]
+    mark: Mark | None = None
 
     @property
     def partition(self) -> int:
@@ -223,7 +240,7 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """``about``: by what it is found, see `identity.about_key`."""
+    """``about``: by what it is found, see `identity.about_key`. ``recovered``: only polling told it."""
 
     id: str
     type: str
@@ -231,6 +248,7 @@ class NewEvent:
     routes: Sequence[str]
     deliveries: Sequence[NewDelivery]
     about: Sequence[str] = ()
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,22 +257,6 @@ class PutOff:
 
     claim: Claim
     wait: float
-
-
-@dataclass(frozen=True, slots=True)
-class KeptHook:
-    """A registration at a vendor, and the URL that it was made for."""
-
-    hook: Hook
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class ApiState:
-    """How a vendor's API answers; ``problem`` is None where it does as it should."""
-
-    problem: str | None
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

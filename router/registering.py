@@ -15,7 +15,7 @@ from router.client import Client
 from router.config import Config
 from router.ledger import Ledger
 from router.parts import Source, webhook_url
-from router.records import KeptHook
+from router.source_records import KeptHook
 from router.vendor_api import VendorApi
 
 log = logging.getLogger(__name__)

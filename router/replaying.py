@@ -14,7 +14,7 @@ from router.identity import delivery_id, partition_in
 from router.intake import new_delivery
 from router.ledger import BATCH, Ledger, sink_lane
 from router.records import DeliveryState, GateState, Listed, NewDelivery, Replay, StoredEvent
-from router.rules import CompiledRoute, Review, Ruleset
+from router.rules import Ruleset
 from router.schema import Event
 
 ROOM = 32
@@ -96,22 +96,11 @@ class Replayer:
     def _planned(self, event: Event) -> Sequence[Planned]:
         if self._asked.to is not None:
             planned = self._destinations[self._asked.to].plan({}, event, _TO)
-            return [replace(planned, review=self._review_of(self._asked.to))]
+            return [replace(planned, review=self._rules.review_of(self._asked.to))]
         matched = self._rules.match(event)
         if self._asked.route is not None:
             matched = [route for route in matched if route.name == self._asked.route]
         return plan(event, matched, self._destinations)
-
-    def _review_of(self, sink: str) -> Review | None:
-        """A sink that any route sends to only after a review gets nothing without one."""
-        review: Review | None = None
-        for route in self._all_routes():
-            if route.review is not None and any(to.sink == sink for to in route.send_to):
-                review = route.review.stricter(review)
-        return review
-
-    def _all_routes(self) -> Sequence[CompiledRoute]:
-        return [*self._rules.routes, *([self._rules.default] if self._rules.default else [])]
 
     async def run(self, per_second: float | None, told: Callable[[int, str], None]) -> Replay:
         """Add what is to be added, and note after each page how far it came. ``told`` hears of how many receipts more,

@@ -138,6 +138,14 @@ class Ruleset:
                 break
         return matched or ([self.default] if self.default else [])
 
+    def review_of(self, sink: str) -> Review | None:
+        """How what goes to a sink by its name is reviewed: as strictly as by any route."""
+        review: Review | None = None
+        for route in (*self.routes, *([self.default] if self.default else [])):
+            if route.review is not None and any(to.sink == sink for to in route.send_to):
+                review = route.review.stricter(review)
+        return review
+
     def explain(self, event: Event) -> Iterator[tuple[CompiledRoute, Mismatch | str | None]]:
         """Each route with None where it matched, the first condition that failed, or why it did not get its turn."""
         view, stopped, matched = View(event), None, False

@@ -1,6 +1,6 @@
 """The sources as a receiver knows them: with the secrets that `connect` fetched, and with counts of what is not kept.
 
-Both go through the ledger every other second, not with each request.
+Both go through the ledger every other second, not with each request; so does that a webhook asks for a poll.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ class SourceBook:
         self.use(sources)
         self._rejected: Counter[str] = Counter()
         self._soft_drift: Counter[tuple[str, str]] = Counter()
+        self._to_poll: set[str] = set()
 
     def use(self, sources: Mapping[str, Source]) -> None:
         """Know these from now on; secrets that were learnt stay known."""
@@ -42,6 +43,10 @@ class SourceBook:
             if len(self._soft_drift) < _MOST_PATHS or (source, path) in self._soft_drift:
                 self._soft_drift[source, path] += 1
 
+    def ask_to_poll(self, source: str) -> None:
+        """A webhook said that something changed, not what. Should this get lost, the schedule polls too."""
+        self._to_poll.add(source)
+
     async def keep_up(self) -> None:
         """Sync until cancelled, and once more then."""
         try:
@@ -58,6 +63,9 @@ class SourceBook:
                 self._learn({name: kept_secrets(hooks) for name, hooks in (await self._ledger.hooks()).items()})
             if self._rejected or self._soft_drift:
                 await self._hand_in()
+            for source in list(self._to_poll):
+                await self._ledger.ask_to_poll(source)
+                self._to_poll.discard(source)
         except (RedisError, OSError):
             pass  # health says so
 

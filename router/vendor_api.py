@@ -1,15 +1,19 @@
 """A vendor's API as handlers use it: one per source and process, with the manners that vendors ask for.
 
-Calls keep to the vendor's rate; after a 429 or 503 nothing is asked before the vendor's time is over; after a 401 or
-403 one call is let through every half minute, until the credentials work again.
+Calls keep to the vendor's rate, together with all others that use the same credentials; after a 429 or 503 nothing is
+asked before the vendor's time is over; after a 401 or 403 one call is let through every half minute, until the
+credentials work again.
 """
 
 import asyncio
+import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
+
+from redis.exceptions import RedisError
 
 from handlers.base import Drift
 from handlers.enriching import Access, NotThere, Refused, Unavailable
@@ -29,12 +33,20 @@ _THROTTLED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-class VendorApi:
-    """Satisfies `handlers.enriching.Api`."""
+Turn = Callable[[str, float], Awaitable[float]]
+"""Reserves a call of a budget whose calls are so many seconds apart: in how many seconds it may begin."""
 
-    def __init__(self, client: Client, access: Access) -> None:
+
+class VendorApi:
+    """Satisfies `handlers.enriching.Api`. ``turn``: what shares the vendor's rate out to all that have the same
+    credentials; without it the calls of this object alone keep to it."""
+
+    def __init__(self, client: Client, access: Access, turn: Turn | None = None) -> None:
         self._client = client
         self._access = access
+        self._turn = turn
+        secrets = [*sorted(access.headers.items()), access.grant.form if access.grant else {}]
+        self._budget = hashlib.sha256(repr((access.base, secrets)).encode()).hexdigest()[:16]
         self._token = AccessToken(client, access.grant) if access.grant else None
         self._at_once = asyncio.Semaphore(access.at_once)
         self._next_call = 0.0
@@ -104,6 +116,12 @@ class VendorApi:
 
     async def _in_turn(self) -> None:
         """Space calls out, so that no second has more of them than the vendor allows."""
+        if self._turn is not None:
+            try:
+                await asyncio.sleep(await self._turn(self._budget, 1 / self._access.per_second))
+                return
+            except (RedisError, OSError):
+                pass  # better alone than not at all
         now = time.monotonic()
         self._next_call = max(now, self._next_call) + 1 / self._access.per_second
         await asyncio.sleep(self._next_call - now - 1 / self._access.per_second)
@@ -136,6 +154,8 @@ class VendorApi:
         if not 200 <= status < 300:
             raise NotThere(f"the vendor's API answered {status}")
         self._pause_problem = None
+        if (wait := _used_up(answer)) is not None:
+            self._paused(Unavailable("the vendor's limit is used up for now"), wait)
         if not answer.body.strip():
             return Node.of({})
         try:
@@ -150,6 +170,12 @@ class VendorApi:
         if isinstance(problem, Unavailable):
             problem.wait = pause
         return problem
+
+
+def _used_up(answer: Answer) -> float | None:
+    """Seconds until the vendor's limit is fresh, where this call was the last that it allows for now."""
+    remaining = (answer.headers.get(name) for name in ("x-ratelimit-remaining", "x-rate-limit-remaining"))
+    return _asked_wait(answer) if "0" in remaining else None
 
 
 def _asked_wait(answer: Answer) -> float | None:

@@ -26,6 +26,7 @@ from router.parts import Source, destination_of, sources_of
 from router.records import Routed
 from router.registering import renew_registrations
 from router.reviewing import reject_overdue
+from router.rounds import Rounds
 from router.sink_work import SinkWork
 from sinks.base import SinkSettings
 
@@ -51,6 +52,7 @@ class Worker:
         self._config = config
         self._sources: dict[str, Source] = {}
         self._enrichers: dict[str, Enricher] = {}
+        self._rounds = Rounds(ledger, client)
         self._sinks: dict[str, SinkWork] = {}
         self._of_sink: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -80,6 +82,7 @@ class Worker:
             self._intake_loop.stop()
             for work in self._sinks.values():
                 work.stop()
+            await self._rounds.stop()
             if working := list(self._tasks):
                 await asyncio.wait(working, timeout=GRACE_SECONDS)
             await end(listening, stopped, showing, *working)
@@ -101,6 +104,7 @@ class Worker:
             if before.get(name) is not work:
                 self._of_sink[name] = self._start(work.run(after=self._of_sink.get(name)))
         self._sources, self._enrichers, self._config = sources, enrichers, config
+        self._rounds.use(sources)
         self._ledger.state_life = config.retention.applications
         destinations = {name: work.destination for name, work in works.items()}
         self._intake.use(config.rules, config.stages, destinations, enrichers, config.edition.hash)
@@ -151,6 +155,7 @@ class Worker:
             chore("purge", self._purge, seconds={15}, timeout=50),
             chore("renew", self._renew, seconds={45}, timeout=50),
             chore("review", self._review, seconds={5, 35}, timeout=25),
+            chore("poll", self._rounds.look, seconds=set(range(0, 60, 5)), timeout=20),
         ]
 
     async def _sweep(self) -> None:
@@ -191,5 +196,9 @@ def enrichers_of(sources: Mapping[str, Source], client: Client, ledger: Ledger) 
     found = {}
     for name, source in sources.items():
         if isinstance(source.handler, Enriches) and (access := source.handler.access()) is not None:
-            found[name] = Enricher(source.handler, access, client, partial(ledger.note_api, name))
+            found[name] = Enricher(source.handler, access, client, partial(_note, ledger, name), ledger.api_turn)
     return found
+
+
+async def _note(ledger: Ledger, source: str, problem: str | None, refused: bool) -> None:
+    await ledger.note_api(source, problem, refused=refused)

@@ -13,7 +13,7 @@ from handlers import by_vendor
 from router.cli import app
 from router.connection import client
 from router.ledger import Ledger
-from router.records import KeptHook
+from router.source_records import KeptHook
 from tests.handlers.vendor_api import stand_in
 from tests.router.test_registering import Vendor
 from tests.router.thin_vendor import Thin

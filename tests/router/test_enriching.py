@@ -40,8 +40,8 @@ async def enriching_intake(ledger: Ledger, answer: Callable[[Asked], Answers]) -
         access = handler.access()
         assert access
 
-        async def note(problem: str | None) -> None:
-            await ledger.note_api(SOURCE, problem)
+        async def note(problem: str | None, refused: bool) -> None:
+            await ledger.note_api(SOURCE, problem, refused=refused)
 
         taken = Taken(ledger, [EVERYTHING], {SOURCE: Enricher(handler, access, client, note)})
         running = asyncio.create_task(taken.loop.run())
@@ -145,7 +145,7 @@ def enricher(client: Client, url: str, noted: list[str | None] | None = None) ->
     access = handler.access()
     assert access
 
-    async def note(problem: str | None) -> None:
+    async def note(problem: str | None, _refused: bool) -> None:
         if noted is not None:
             noted.append(problem)
 

@@ -1,0 +1,226 @@
+"""The rows of a page that polling read: which of them changed, and what is kept of those.
+
+A row that changed becomes a receipt with its facts, kept in one step with how the row was seen, so that it is told once
+wherever a pass breaks off.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from handlers.base import Disposition, Drift, Normalised, Receipt
+from handlers.enriching import NotThere
+from handlers.polling.base import Polls
+from handlers.reading import Node
+from router.assess import intake_items, waiting_facts
+from router.identity import partition_of, receipt_id
+from router.ledger import BATCH, Ledger
+from router.parts import Source
+from router.records import Mark, NewReceipt, ReceiptRecord
+from router.schema import Fact
+from router.sightings import Seen, Stages, bucket_of, seen_in
+from router.source_records import PollState, RunningPass
+from router.vendor_api import VendorApi
+
+SETTLE = timedelta(minutes=2)
+"""What changed so recently is left to the webhook that is on its way, where there are webhooks."""
+
+_NEW_AT_FIRST, _NEW_LATER = timedelta(minutes=5), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row, what it says, how it was seen before, and how it is now."""
+
+    node: Node
+    facts: Sequence[Fact]
+    subject: str
+    before: Seen | None
+    now: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a page belongs to. ``read_at``: just before it was asked for; ``known_at``: as of when rows that were seen
+    before were so, in unix seconds."""
+
+    state: PollState
+    running: RunningPass
+    read_at: datetime
+
+    @property
+    def known_at(self) -> float:
+        return self.state.since if self.state.since is not None else self.state.first_contact
+
+
+class Rows:
+    """The rows of one source. ``open`` it before a pass."""
+
+    def __init__(self, source: Source, polls: Polls[Any], api: VendorApi, ledger: Ledger) -> None:
+        self._source = source
+        self._polls = polls
+        self._api = api
+        self._ledger = ledger
+        self._stages = Stages(())
+
+    async def open(self) -> None:
+        self._stages = Stages(await self._ledger.stages_of(self._source.name, self._polls.account))
+
+    async def take(self, nodes: Sequence[Node], reading: Reading) -> tuple[int, set[str]]:
+        """Keep what changed among the rows of a page: how many those are, and the subjects of all that were read."""
+        rows = await self._read(nodes, reading)
+        told: list[Row] = []
+        known: list[Row] = []
+        unsettled = 0
+        for row in rows.values():
+            if row.before is not None and row.before.same_as(row.now):
+                if row.before.is_missing:
+                    known.append(row)
+            elif row.before is None and (row.now.is_gone or self._was_there_before(row, reading.state)):
+                known.append(row)
+            elif self._is_unsettled(row, reading.running):
+                unsettled += 1
+            else:
+                told.append(row)
+        await self.remember([(row.subject, row.now) for row in known])
+        await self.tell(told, reading)
+        return len(told) + unsettled, set(rows)
+
+    async def remember(self, seen: Sequence[tuple[str, Seen]]) -> None:
+        """Keep how rows were seen of which nothing is to be told."""
+        await self._number_stages([one for _, one in seen])
+        marks = [self._mark(subject, one) for subject, one in seen]
+        if marks:
+            await self._ledger.keep_seen(self._source.name, self._polls.account, marks)
+
+    async def tell(self, rows: Sequence[Row], reading: Reading) -> None:
+        """Keep rows with their facts, a few at a time: what another call adds is asked for before."""
+        await self._number_stages([row.now for row in rows])
+        for i in range(0, len(rows), BATCH):
+            some = rows[i : i + BATCH]
+            told = await asyncio.gather(*map(self._told, some))
+            pairs = zip(some, told, strict=True)
+            await self._accept([self._receipt(row, facts, reading) for row, facts in pairs if facts])
+
+    async def all_seen(self) -> list[tuple[str, Seen]]:
+        """Every application that was seen and is not known to be gone, by its subject."""
+        found = []
+        async for entries in self._ledger.all_seen(self._source.name, self._polls.account):
+            found += [(subject, self._stages.unpack(entry)) for subject, entry in entries.items()]
+        return [(subject, seen) for subject, seen in found if not seen.is_gone]
+
+    # --- what a row says --------------------------------------------------------------------------------------------
+
+    async def _read(self, nodes: Sequence[Node], reading: Reading) -> dict[str, Row]:
+        """Rows by subject; of one that is there twice, the last. One that can't be read is kept as drift, once."""
+        read: dict[str, tuple[Node, tuple[Fact, ...]]] = {}
+        odd = []
+        for node in nodes:
+            try:
+                facts = tuple(map(self._source.handler.with_kind, self._polls.row_facts(node)))
+            except Drift as drift:
+                odd.append(self._drift(node, str(drift), reading.read_at))
+            else:
+                if facts:
+                    read[facts[-1].subject] = node, facts
+        await self._accept(odd)
+        entries = await self._ledger.read_seen(self._source.name, self._polls.account, list(read))
+        rows = {}
+        for subject, (node, facts) in read.items():
+            entry = entries.get(subject)
+            before = self._stages.unpack(entry) if entry is not None else None
+            rows[subject] = Row(node, facts, subject, before, seen_in(facts))
+        return rows
+
+    def _was_there_before(self, row: Row, state: PollState) -> bool:
+        """Whether an application that polling sees for the first time is none that just came."""
+        created_at = row.facts[0].application.created_at if row.facts[0].application else None
+        if created_at is None:
+            return not state.knows_all
+        backfill = self._source.handler.settings.poll.backfill
+        if backfill is not None and backfill.moment <= created_at:
+            return False
+        first_contact = datetime.fromtimestamp(state.first_contact, UTC)
+        return created_at < first_contact - (_NEW_LATER if state.knows_all else _NEW_AT_FIRST)
+
+    def _is_unsettled(self, row: Row, running: RunningPass) -> bool:
+        application = row.facts[-1].application
+        if not self._polls.recovers or application is None or application.updated_at is None:
+            return False
+        return application.updated_at > datetime.fromtimestamp(running.began, UTC) - SETTLE
+
+    async def _told(self, row: Row) -> Sequence[Fact]:
+        """The facts of a row that changed, with what another call adds."""
+        facts: Sequence[Fact] = row.facts
+        if row.before is not None and not row.now.is_gone:
+            with suppress(NotThere):  # it is gone since: the next pass sees it
+                facts = await self._polls.details(row.node, facts, self._api)
+            facts = tuple(map(self._source.handler.with_kind, facts))
+        if self._polls.recovers:
+            facts = tuple(fact.model_copy(update={"recovered": True}) for fact in facts)
+        return facts
+
+    # --- what is kept -----------------------------------------------------------------------------------------------
+
+    def _receipt(self, row: Row, facts: Sequence[Fact], reading: Reading) -> NewReceipt:
+        mark = self._mark(row.subject, row.now)
+        normalised = Normalised(Disposition.EVENTS, facts[-1].vendor_event, tuple(facts), self._polls.account)
+        receipt = Receipt((), _body(row.node), reading.read_at)
+        identifier = self._identifier(f"{reading.running.id} {row.subject} {mark.value.hex()}")
+        waiting = waiting_facts(
+            normalised,
+            receipt_id=identifier,
+            source=self._source.name,
+            vendor=self._source.handler.vendor,
+            receipt=receipt,
+            mark=None,
+        )
+        known = row.before.state(reading.known_at) if row.before is not None and not row.before.is_gone else None
+        items = intake_items(one.model_copy(update={"polled": True, "known": known}) for one in waiting)
+        return NewReceipt(identifier, self._record(normalised, reading.read_at), receipt.body, items, mark)
+
+    def _drift(self, node: Node, reason: str, read_at: datetime) -> NewReceipt:
+        body = _body(node)
+        identifier = self._identifier(f"drift {hashlib.sha256(body).hexdigest()}")
+        return NewReceipt(identifier, self._record(Normalised(Disposition.DRIFT, reason=reason), read_at), body, ())
+
+    def _identifier(self, dedupe: str) -> str:
+        return receipt_id(self._source.name, self._polls.account, f"polled {dedupe}")
+
+    def _record(self, normalised: Normalised, read_at: datetime) -> ReceiptRecord:
+        return ReceiptRecord(
+            source=self._source.name,
+            vendor=self._source.handler.vendor,
+            account=self._polls.account,
+            received_at=read_at,
+            disposition=normalised.disposition,
+            vendor_event=normalised.vendor_event,
+            reason=normalised.reason,
+            polled=True,
+        )
+
+    def _mark(self, subject: str, seen: Seen) -> Mark:
+        return Mark(bucket_of(self._source.name, subject), subject, self._stages.pack(seen))
+
+    async def _number_stages(self, seen: Sequence[Seen]) -> None:
+        for stage in self._stages.new_in(seen):
+            number = await self._ledger.add_stage(self._source.name, self._polls.account, stage)
+            self._stages.learn(stage, number)
+
+    async def _accept(self, receipts: Sequence[NewReceipt]) -> None:
+        partition = partition_of(self._source.name, self._polls.account)
+        for i in range(0, len(receipts), BATCH):
+            for answer in await self._ledger.accept(partition, receipts[i : i + BATCH]):
+                if isinstance(answer, RedisError):
+                    raise answer
+
+
+def _body(node: Node) -> bytes:
+    return json.dumps(node.raw, ensure_ascii=False).encode(errors="replace")

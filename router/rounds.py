@@ -1,0 +1,92 @@
+"""Which sources are polled and when: every few seconds one worker of all looks which are due, and polls those."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from handlers import polling as adapters
+from handlers.polling.base import Polls
+from router.client import Client
+from router.connection import end
+from router.ledger import Ledger
+from router.parts import Source
+from router.polling import Polling
+from router.vendor_api import VendorApi
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+"""So many sources are polled by one worker at the same time."""
+
+
+def polls_of(source: Source) -> Polls[Any] | None:
+    """How a source is polled; None where its vendor can't be, where it has no credentials, or where it shall not be."""
+    adapter = adapters.by_vendor().get(source.handler.vendor)
+    if adapter is None or not source.enabled or not source.handler.settings.poll.enabled:
+        return None
+    polls = adapter(source.handler)
+    return polls if polls.access() is not None else None
+
+
+def polling_of(source: Source, client: Client, ledger: Ledger) -> Polling | None:
+    """What polls a source; None as in `polls_of`."""
+    polls = polls_of(source)
+    access = polls.access() if polls is not None else None
+    if polls is None or access is None:
+        return None
+    return Polling(source, polls, VendorApi(client, access, ledger.api_turn), ledger)
+
+
+class Rounds:
+    """The polling of one worker."""
+
+    def __init__(self, ledger: Ledger, client: Client) -> None:
+        self._ledger = ledger
+        self._client = client
+        self._pollings: dict[str, Polling] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def use(self, sources: Mapping[str, Source]) -> None:
+        """Poll these from now on; a pass that is under way ends as it began."""
+        before = self._pollings
+        self._pollings = {}
+        for name, source in sources.items():
+            known = before.get(name)
+            if known is not None and known.source.handler.settings == source.handler.settings:
+                self._pollings[name] = known
+            elif polling := polling_of(source, self._client, self._ledger):
+                self._pollings[name] = polling
+
+    async def look(self) -> None:
+        """Begin to poll what is due."""
+        for name, polling in self._pollings.items():
+            if len(self._running) >= AT_ONCE:
+                return
+            if name not in self._running and await self._is_due(name):
+                task = asyncio.create_task(self._poll(polling))
+                self._running[name] = task
+                task.add_done_callback(partial(self._ended, name))
+
+    def _ended(self, name: str, _task: "asyncio.Task[None]") -> None:
+        del self._running[name]
+
+    async def _is_due(self, name: str) -> bool:
+        state = await self._ledger.read_poll(name)
+        if state.next_at <= time.time():
+            return True
+        return state.failures == 0 and await self._ledger.is_asked_to_poll(name)
+
+    async def _poll(self, polling: Polling) -> None:
+        try:
+            await polling.run()
+        except (RedisError, OSError) as error:
+            log.warning("polling broke off (%s); it goes on", type(error).__name__)
+
+    async def stop(self) -> None:
+        """End at the page where each pass is; it goes on from there."""
+        await end(*self._running.values())

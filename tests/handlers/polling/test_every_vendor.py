@@ -1,0 +1,264 @@
+"""Whatever happens in an account between two passes is told once, by every vendor's documented API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from handlers import polling as adapters
+from router import polled_rows, vendor_api
+from router.ledger import Ledger
+from router.schema import EventType, Outcome
+from tests.handlers.polling.account import Account, Applicant
+from tests.handlers.polling.world import SOURCE, Told, World, accounts, world
+from tests.handlers.vendor_api import Answers, Asked
+
+VENDORS = sorted(accounts())
+OLD = 7
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for the vendor, nor for webhooks."""
+    monkeypatch.setattr(vendor_api, "REFUSED_PAUSE", 0.0)
+    monkeypatch.setattr(vendor_api, "UNAVAILABLE_PAUSE", 0.0)
+    monkeypatch.setattr(polled_rows, "SETTLE", timedelta(0))
+    for vendor in VENDORS:
+        module = adapters.by_vendor()[vendor].__module__
+        monkeypatch.setattr(f"{module}.PER_PAGE", 3)
+
+
+@pytest.fixture(params=VENDORS)
+async def known(request: pytest.FixtureRequest, ledger: Ledger) -> AsyncIterator[World]:
+    """An account with some applications of long ago, after the first contact."""
+    async with world(request.param, ledger) as made:
+        made.account.add_old(OLD)
+        await made.poll()
+        yield made
+
+
+def created(one: Applicant) -> Told:
+    return EventType.APPLICATION_CREATED, one.id, None
+
+
+def moved(one: Applicant, stage: str) -> Told:
+    return EventType.STAGE_CHANGED, one.id, stage
+
+
+def decided(one: Applicant, outcome: Outcome) -> Told:
+    return EventType.OUTCOME_CHANGED, one.id, outcome
+
+
+def about(told: list[Told], *types: EventType) -> list[Told]:
+    return [one for one in told if one[0] in types]
+
+
+NEWS = (EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.OUTCOME_CHANGED)
+
+
+def test_every_adapter_has_an_account_to_be_tried_with() -> None:
+    assert set(VENDORS) == set(adapters.by_vendor())
+
+
+async def test_what_was_there_before_is_known_and_not_told(known: World) -> None:
+    assert await known.told() == []
+    await known.poll(everything=True)
+    assert await known.told() == []
+
+
+async def test_a_new_application_is_told_once(known: World) -> None:
+    one = known.account.add()
+    await known.poll()
+    assert about(await known.told(), *NEWS) in ([created(one)], [created(one), moved(one, one.stage)])
+    await known.poll()
+    await known.poll(everything=True)
+    assert await known.told() == []
+
+
+async def test_a_move_is_told_once_with_the_stage_before(known: World) -> None:
+    one, stage = known.account.applicants[OLD // 2], known.account.stages[1]
+    known.account.move(one, stage)
+    await known.poll()
+    assert await known.told() == [moved(one, stage)]
+    [event] = await known.events()
+    assert event.from_stage is not None
+    assert known.account.stages[0] in (event.from_stage.name, event.from_stage.id)
+    await known.poll()
+    assert await known.told() == []
+
+
+async def test_a_hire_and_a_rejection_are_told_once(known: World) -> None:
+    hired, declined = known.account.applicants[0], known.account.applicants[-1]
+    known.account.hire(hired)
+    known.account.decline(declined)
+    await known.poll()
+    told = about(await known.told(), EventType.OUTCOME_CHANGED)
+    assert sorted(told) == sorted([decided(hired, Outcome.HIRED), decided(declined, Outcome.DECLINED)])
+    await known.poll()
+    assert await known.told() == []
+
+
+async def test_two_moves_between_two_passes_are_told_as_far_as_the_api_knows_them(known: World) -> None:
+    one, (first, second, third) = known.account.applicants[1], known.account.stages[:3]
+    known.account.move(one, second)
+    await asyncio.sleep(0.01)
+    known.account.move(one, third)
+    await known.poll()
+    told = await known.told()
+    if known.account.tells_moves_between:
+        assert told == [moved(one, second), moved(one, third)]
+    else:
+        assert told == [moved(one, third)]
+        [event] = await known.events()
+        assert event.from_stage is not None
+        assert first in (event.from_stage.name, event.from_stage.id)
+
+
+async def test_a_move_back_is_told_too(known: World) -> None:
+    one, (first, second) = known.account.applicants[2], known.account.stages[:2]
+    for stage in (second, first, second):
+        known.account.move(one, stage)
+        await known.poll()
+        assert await known.told() == [moved(one, stage)]
+
+
+async def test_a_deletion_is_told_once(known: World) -> None:
+    if not known.account.tells_deletions:
+        pytest.skip("this API does not let it be seen")
+    one = known.account.applicants[3]
+    known.account.delete(one)
+    for _ in range(2):
+        await known.poll(everything=True)
+    assert await known.told() == [(EventType.APPLICATION_DELETED, one.id, None)]
+    await known.poll(everything=True)
+    assert await known.told() == []
+
+
+async def test_rows_that_slip_to_other_pages_meanwhile_are_not_lost(known: World) -> None:
+    account = known.account
+    pages = 0
+
+    def shifting(asked: Asked) -> Answers:
+        nonlocal pages
+        answer = account.answer(asked)
+        pages += 1
+        if pages == 2:
+            account.move(account.applicants[0], account.stages[2])
+            new.append(account.add())
+            account.delete(account.applicants[1])
+        return answer
+
+    new: list[Applicant] = []
+    several = account.applicants[2:]
+    for one in several:
+        account.move(one, account.stages[1])
+    known.vendor.answer = shifting
+    for _ in range(3):
+        await known.poll()
+    await known.poll(everything=True)
+    told = await known.told()
+    expected = [*(moved(one, account.stages[1]) for one in several), moved(account.applicants[0], account.stages[2])]
+    assert sorted(about(told, EventType.STAGE_CHANGED)) in (
+        sorted(expected),
+        sorted([*expected, moved(new[0], account.stages[0])]),
+    )
+    assert about(told, EventType.APPLICATION_CREATED) == [created(new[0])]
+
+
+def _storm(account: Account, faults: list[Answers]) -> Callable[[Asked], Answers]:
+    """Every other answer is a fault, until there are none left."""
+    turn = 0
+
+    def answer(asked: Asked) -> Answers:
+        nonlocal turn
+        turn += 1
+        return faults.pop() if faults and turn % 2 else account.answer(asked)
+
+    return answer
+
+
+async def test_what_the_vendor_answers_wrongly_delays_and_loses_nothing(known: World) -> None:
+    account = known.account
+    garbage = [Answers(b"<html>sorry</html>"), Answers({"unexpected": True}), Answers(b"")]
+    faults = [account.throttled() for _ in range(4)] + [account.failed() for _ in range(4)] + garbage
+    known.vendor.answer = _storm(account, faults)
+    one, another = account.applicants[0], account.add()
+    account.move(one, account.stages[1])
+    await known.poll()
+    while faults:
+        await known.poll(everything=True)
+    told = await known.told()
+    assert moved(one, account.stages[1]) in told
+    assert about(told, EventType.APPLICATION_CREATED) == [created(another)]
+    assert len(told) <= 3
+    assert (await known.ledger.api_states())[SOURCE].problem is None
+
+
+async def test_refused_credentials_are_one_problem_and_no_loop(known: World) -> None:
+    account = known.account
+    known.vendor.answer = lambda _: account.unauthorised()
+    before = len(known.vendor.asked)
+    await known.polling.run()
+    state = (await known.ledger.api_states())[SOURCE]
+    assert state.problem is not None
+    assert state.refused
+    assert len(known.vendor.asked) - before <= 3
+    assert (await known.ledger.read_poll(SOURCE)).failures == 1
+    known.vendor.answer = account.answer
+    account.move(account.applicants[0], account.stages[1])
+    await known.poll()
+    assert await known.told() == [moved(account.applicants[0], account.stages[1])]
+    assert (await known.ledger.api_states())[SOURCE].problem is None
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+CHANGES = ("read_poll", "keep_poll", "accept", "keep_seen", "read_seen", "add_stage", "stages_of", "note_api")
+
+
+async def test_a_process_that_dies_anywhere_neither_skips_nor_repeats(
+    known: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies before or after its n-th step, one step further each time, until a pass comes to its end."""
+    account, steps, dies_at = known.account, 0, 0
+
+    def mortal(work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def step(*args: Any, **more: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == dies_at:
+                raise Died
+            done = await work(*args, **more)
+            steps += 1
+            if steps == dies_at:
+                raise Died
+            return done
+
+        return step
+
+    for name in CHANGES:
+        monkeypatch.setattr(known.ledger, name, mortal(getattr(known.ledger, name)))
+    expected: list[Told] = []
+    told: list[Told] = []
+    for round_ in range(40):
+        one = account.applicants[round_ % OLD]
+        stage = account.stages[(round_ // OLD + 1) % len(account.stages)]
+        account.move(one, stage)
+        expected.append(moved(one, stage))
+        steps, dies_at = 0, round_ + 1
+        try:
+            await known.restarted().run()
+        except Died:
+            dies_at = 0
+            await known.restarted().run()
+            if (await known.ledger.read_poll(SOURCE)).running is not None:
+                await known.poll()
+        dies_at = 0
+        told += await known.told()
+    await known.poll()
+    told += await known.told()
+    assert about(told, *NEWS) == expected
