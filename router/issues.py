@@ -24,6 +24,10 @@ WARNED_SECONDS = 3 * 86400.0
 _WAIT_FOR_A_PERSON = (DeliveryState.HELD, DeliveryState.UNKNOWN, DeliveryState.DEAD)
 _CONFIRM = "look there, then `ats-router confirm` or `retry` each"
 _RETRY = "`ats-router deliveries --state dead` lists them, `retry --dead` tries them again"
+_RENEW = "renew the source's credentials in the configuration; polling and what waits go on by themselves"
+_ANSWERS_AGAIN = "see `ats-router sources`; what waits goes on by itself once it answers"
+_REGISTER = "look in the ATS whether the webhook is still there and on: `ats-router sources` says how to register it"
+_LEAST_SILENCE = 6 * 3600.0
 _LOOKED_AT = 1000
 _TRIED_SECONDS = 14 * 86400.0  # no longer does it take from the first attempt to the last
 
@@ -56,12 +60,8 @@ async def _issues(ledger: Ledger, config: Config) -> AsyncIterator[Issue]:
             what = f"the changed configuration is not in use: {state.errors} mistakes"
             do = f"run `ats-router check {state.path}`"
             yield Issue(kind="config", about="", since=state.since, times=state.errors, what=what, do=do)
-    for source, api in (await ledger.api_states()).items():
-        if api.problem is not None:
-            do = "see `ats-router sources`; what waits goes on by itself once it answers"
-            yield Issue(
-                kind="vendor_api", about=source, since=api.since, times=1, what=f"its API: {api.problem}", do=do
-            )
+    async for issue in _of_sources(ledger, config):
+        yield issue
     reviews = Counter(one.record.sink for one in await under_review(ledger, config.sinks))
     for name in config.sinks:
         async for issue in _of_sink(ledger, config, name, reviews[name]):
@@ -72,6 +72,31 @@ async def _issues(ledger: Ledger, config: Config) -> AsyncIterator[Issue]:
             what = f"{kept} genuine webhooks could not be read"
             do = "`ats-router drift list` says why; after an upgrade: `ats-router drift replay`"
             yield Issue(kind="drift", about=source, since=_moment(oldest), times=kept, what=what, do=do)
+
+
+async def _of_sources(ledger: Ledger, config: Config) -> AsyncIterator[Issue]:
+    """What fails at vendors, and hooks that tell less than they should."""
+    for source, api in (await ledger.api_states()).items():
+        if api.problem is not None:
+            kind = "credentials" if api.refused else "vendor_api"
+            do = _RENEW if api.refused else _ANSWERS_AGAIN
+            what = f"its API: {api.problem}"
+            yield Issue(kind=kind, about=source, since=api.since, times=api.times, what=what, do=do)
+    heard, recovered = await ledger.last_seen(), await ledger.last_recovered()
+    silences, counts, now = await ledger.silences(), await ledger.counts(), await ledger.time()
+    for source in config.sources:
+        last = heard.get(source)
+        if recovered.get(source, 0.0) > (last or 0.0):
+            times = counts.get((source, "recovered"), 0)
+            what = f"only polling tells its events; no webhook came since {_said(last)}"
+            yield Issue(kind="hook", about=source, since=_moment(last), times=times, what=what, do=_REGISTER)
+        elif last is not None and (usual := silences.get(source)) and now - last > max(2 * usual, _LEAST_SILENCE):
+            what = f"no webhook came since {_said(last)}; the longest silence before was {usual / 3600:.0f} hours"
+            yield Issue(kind="silent", about=source, since=_moment(last), times=1, what=what, do=_REGISTER)
+
+
+def _said(unix: float | None) -> str:
+    return "it is here" if unix is None else f"{_moment(unix):%Y-%m-%d %H:%M} UTC"
 
 
 async def _of_sink(ledger: Ledger, config: Config, name: str, reviews: int) -> AsyncIterator[Issue]:

@@ -31,6 +31,7 @@ polled:SOURCE:stages        list    the stages that those name by number, as JSO
 recovered                   hash    SOURCE -> when an event came about last that only polling told, ms
 and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, as JSON, with its secret
 and ``ats:vendor_apis``     hash    SOURCE -> how its vendor's API answers, as JSON
+and ``ats:silences``        hash    SOURCE -> how long its webhooks usually keep silent, as JSON
 and ``ats:workers``         zset    ids of workers by when they last showed themselves, ms
 and ``ats:sinks``           set     names of all sinks that ever were a worker's
 and ``ats:replays``         hash    id -> a replay that has not come to its end, as JSON
@@ -38,7 +39,7 @@ and ``ats:config``          hash    process -> what of its changed configuration
 and ``ats:{rules}:log``     list    "HASH JSON" of rules that were in use, the newest first
 and ``ats:{rules}:editions`` hash   HASH -> the rules, as long as they are in the log
 and ``ats:{poll:SOURCE}:state`` string how far polling came, as JSON; ``:poller`` who polls; ``:asked`` is there where a
-                                    webhook asked for it
+                                    webhook asked for it; ``:backfill`` one that broke off
 and ``ats:{sink:NAME}:gate`` hash   state, since, reason, failures, probe_at of a sink that fails; interval, slowed_at
                                     of one that gets too much; free_at: when its rate allows the next attempt, ms
 and ``ats:{sink:NAME}:pace:T`` hash free_at, back_at: when target T may be tried, and who came too early come back, ms

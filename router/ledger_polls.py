@@ -12,7 +12,7 @@ from router.ledger_keys import key, poll_key
 from router.records import Mark
 from router.schema import Stage
 from router.sightings import BUCKETS, bucket_of
-from router.source_records import PollState
+from router.source_records import Backfill, PollState
 
 POLLER_SECONDS = 20.0
 """Who polls a source shows itself within this time, or another one takes over."""
@@ -45,6 +45,17 @@ class PollsLedger:
 
     async def forget_asking(self, source: str) -> None:
         await self._redis.delete(poll_key(source, "asked"))
+
+    async def read_backfill(self, source: str) -> Backfill | None:
+        """The one that did not come to its end."""
+        packed = await cast("Awaitable[bytes | None]", self._redis.get(poll_key(source, "backfill")))
+        return Backfill.model_validate_json(packed) if packed else None
+
+    async def keep_backfill(self, source: str, backfill: Backfill) -> None:
+        await self._redis.set(poll_key(source, "backfill"), backfill.model_dump_json())
+
+    async def forget_backfill(self, source: str) -> None:
+        await self._redis.delete(poll_key(source, "backfill"))
 
     async def stages_of(self, source: str, account: str | None) -> list[Stage]:
         """The stages that entries name by their number, from 1."""

@@ -194,11 +194,19 @@ class LedgerReader:
 
     async def last_seen(self) -> dict[str, float]:
         """When the last receipt of each source was kept, in unix seconds."""
-        seen: dict[str, float] = {}
-        for answer in await self._each("hgetall", [(name,) for name in _everywhere("seen")]):
+        return await self._last("seen")
+
+    async def last_recovered(self) -> dict[str, float]:
+        """When an event of each source came about last that only polling told, in unix seconds."""
+        return await self._last("recovered")
+
+    async def _last(self, name: str) -> dict[str, float]:
+        """Times by source, the latest over all partitions."""
+        last: dict[str, float] = {}
+        for answer in await self._each("hgetall", [(name,) for name in _everywhere(name)]):
             for source, at in answer.items():
-                seen[source.decode()] = max(int(at) / 1000, seen.get(source.decode(), 0.0))
-        return seen
+                last[source.decode()] = max(int(at) / 1000, last.get(source.decode(), 0.0))
+        return last
 
     async def time(self) -> float:
         """The server's, in unix seconds."""

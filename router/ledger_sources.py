@@ -3,15 +3,26 @@
 import json
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
-from typing import cast
+from typing import NamedTuple, cast
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
 from handlers.connecting import Hook
 from router.identity import PARTITIONS, partition_of
-from router.ledger_keys import HOOKS, VENDOR_APIS, key
+from router.ledger_keys import HOOKS, SILENCES, VENDOR_APIS, key
 from router.source_records import ApiState, KeptHook
+
+_REMEMBERED, _WATCHED = 30 * 86400.0, 7 * 86400.0
+_GAPS = 5
+
+
+class _Silences(NamedTuple):
+    """``gaps``: when each of the longest silences ended, and how long it was."""
+
+    first: float
+    last: float
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 class SourcesLedger:
@@ -82,6 +93,37 @@ class SourcesLedger:
         args = [round(interval * 1000), 86_400_000]
         _, wait = await self._scripts["pace"]([f"ats:{{api:{budget}}}:pace"], args)
         return int(wait) / 1000
+
+    # --- silences -----------------------------------------------------------------------------------------------
+
+    async def note_silences(self, heard: Mapping[str, float], now: float) -> None:
+        """Learn how long the sources' webhooks usually keep silent; ``heard``: when the last one came, all in unix
+        seconds. To be called often."""
+        known = await self._silences()
+        for source, at in heard.items():
+            record = known.get(source) or _Silences(first=at, last=at)
+            if at == record.last and source in known:
+                continue
+            gaps = [*record.gaps, (at, at - record.last)]
+            longest = sorted((gap for gap in gaps if gap[0] > now - _REMEMBERED), key=lambda gap: -gap[1])[:_GAPS]
+            told = json.dumps([record.first, at, longest])
+            await cast("Awaitable[int]", self._redis.hset(SILENCES, source, told))
+
+    async def silences(self) -> dict[str, float]:
+        """The longest silence of each source in the last month, in seconds, of those that were watched for a week."""
+        found = {}
+        for source, record in (await self._silences()).items():
+            if record.gaps and record.last - record.first >= _WATCHED:
+                found[source] = max(gap for _, gap in record.gaps)
+        return found
+
+    async def _silences(self) -> "dict[str, _Silences]":
+        rows = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(SILENCES))
+        found = {}
+        for source, packed in rows.items():
+            first, last, gaps = json.loads(packed)
+            found[source.decode()] = _Silences(first, last, tuple((at, gap) for at, gap in gaps))
+        return found
 
     # --- counts -------------------------------------------------------------------------------------------------
 

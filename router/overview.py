@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
+from handlers import polling
 from handlers.base import Disposition, Handler
 from handlers.enriching import Enriches
 from handlers.guide import Proof
@@ -14,10 +15,11 @@ from router.issues import WORKER_SILENT_SECONDS, Issue, read_issues
 from router.ledger import INTAKE, Ledger
 from router.ledger_keys import RETRYING, deliveries_index, drift_index
 from router.lists import last_reason
-from router.parts import Source, kept_secrets, sources_of
+from router.parts import Source, kept_secrets, polls_of, sources_of
 from router.records import ConfigState, DeliveryState, GateRecord, GateState
 from router.schema import EventType, Model
-from router.source_records import ApiState, KeptHook
+from router.source_records import ApiState, KeptHook, PollState
+from router.units import like
 from sinks.base import Result, SinkSettings
 
 _FAILED_LOOKED_AT = 200
@@ -34,6 +36,8 @@ class SourceOverview(Model):
     steps: list[str]
     secret_pending: bool
     api: str = Field(description="Whether the vendor's API may be asked, and how it answers.")
+    polling: str = Field(description="Whether and how often it is polled, and what the last pass found.")
+    recovered: int = Field(description="Events that only polling told, although the vendor sends webhooks.")
     registered: int = Field(description="Registrations that `connect` made.")
     last_receipt: datetime | None
     verified: int
@@ -116,7 +120,9 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
                 url=_url(base, source),
                 steps=[step[:1].upper() + step[1:] for step in source.handler.guide.steps],
                 secret_pending=_is_pending(source.handler, hooks.get(name, ())),
-                api=_api(source.handler, apis.get(name)),
+                api=_api(source, apis.get(name)),
+                polling=_polling(source, await ledger.read_poll(name)),
+                recovered=mine.get("recovered", 0),
                 registered=len(hooks.get(name, ())),
                 last_receipt=_moment(seen[name]) if name in seen else None,
                 verified=sum(mine.get(what, 0) for what in Disposition if what is not Disposition.REJECTED),
@@ -135,7 +141,7 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
 def _url(base: str, source: Source) -> str:
     url = f"{base.rstrip('/')}/webhooks/{source.name}"
     if source.handler.guide.proof is Proof.NONE:
-        return "none: this vendor sends no webhooks, and ats-router does not poll yet"
+        return "none: this vendor sends no webhooks, it is polled"
     return f"{url}/SECRET" if source.handler.secret_in_path else url
 
 
@@ -143,10 +149,30 @@ def _is_pending(handler: Handler, hooks: Iterable[KeptHook]) -> bool:
     return isinstance(handler.settings, ConnectSettings) and not handler.settings.secrets and not kept_secrets(hooks)
 
 
-def _api(handler: Handler, state: ApiState | None) -> str:
-    if not isinstance(handler, Enriches):
+def _polling(source: Source, state: PollState) -> str:
+    if not source.enabled or not source.handler.settings.poll.enabled:
+        return "off"
+    if source.handler.vendor not in polling.by_vendor():
+        return "not possible: no adapter for this vendor"
+    polls = polls_of(source)
+    if polls is None:
+        return "no: it has no credentials for the vendor's API"
+    every = f"every {like(source.handler.settings.poll.every or polls.usual, '1s')}"
+    if state.running is not None and state.failures:
+        return f"{every}; failed {state.failures} times, next {_moment(state.next_at):%Y-%m-%d %H:%M} UTC"
+    if state.running is not None:
+        return f"{every}; reading now, {state.running.rows} applications so far"
+    if state.last is None:
+        return f"{every}; not yet"
+    found = f"{state.last.changed} of {state.last.rows} applications had changed"
+    return f"{every}; last {_moment(state.last.began):%Y-%m-%d %H:%M} UTC: {found}"
+
+
+def _api(source: Source, state: ApiState | None) -> str:
+    handler = source.handler
+    if polls_of(source) is None and not isinstance(handler, Enriches):
         return "not needed"
-    if handler.access() is None:
+    if isinstance(handler, Enriches) and handler.access() is None:
         return f"no credentials: {handler.guide.enrichment}" if handler.guide.enrichment else "no credentials"
     if state is None:
         return "not asked yet"

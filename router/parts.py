@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 
 import handlers
 import sinks
+from handlers import polling
 from handlers.base import Handler
+from handlers.polling.base import Polls
 from handlers.settings import ConnectSettings
 from router.client import Client
 from router.config import Config, load
@@ -70,6 +73,15 @@ def sources_of(config: Config) -> dict[str, Source]:
         name: Source(name, handlers.by_vendor()[settings.vendor](settings), settings.enabled)
         for name, settings in config.sources.items()
     }
+
+
+def polls_of(source: Source) -> Polls[Any] | None:
+    """How a source is polled; None where its vendor can't be, where it has no credentials, or where it shall not be."""
+    adapter = polling.by_vendor().get(source.handler.vendor)
+    if adapter is None or not source.enabled or not source.handler.settings.poll.enabled:
+        return None
+    polls = adapter(source.handler)
+    return polls if polls.access() is not None else None
 
 
 def knowing(source: Source, secrets: Sequence[str]) -> Source:

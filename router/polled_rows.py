@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,11 +49,12 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a page belongs to. ``read_at``: just before it was asked for; ``known_at``: as of when rows that were seen
-    before were so, in unix seconds."""
+    before were so, in unix seconds. ``only_to``: a backfill, whose events go to these sinks and nowhere else."""
 
     state: PollState
     running: RunningPass
     read_at: datetime
+    only_to: tuple[str, ...] | None = None
 
     @property
     def known_at(self) -> float:
@@ -93,6 +94,17 @@ class Rows:
         await self.tell(told, reading)
         return len(told) + unsettled, set(rows)
 
+    async def take_since(
+        self, nodes: Sequence[Node], reading: Reading, since: datetime, until: datetime, *, keep: bool
+    ) -> int:
+        """The rows of a page for a backfill that came or changed in that time, whether or not they were seen before:
+        how many they are. ``keep``: they are told."""
+        rows = await self._read(nodes, reading, keep=keep)
+        wanted = [row for row in rows.values() if _is_within(row, since, until)]
+        if keep:
+            await self.tell([replace(row, before=None) for row in wanted], reading)
+        return len(wanted)
+
     async def remember(self, seen: Sequence[tuple[str, Seen]]) -> None:
         """Keep how rows were seen of which nothing is to be told."""
         await self._number_stages([one for _, one in seen])
@@ -105,7 +117,7 @@ class Rows:
         await self._number_stages([row.now for row in rows])
         for i in range(0, len(rows), BATCH):
             some = rows[i : i + BATCH]
-            told = await asyncio.gather(*map(self._told, some))
+            told = await asyncio.gather(*(self._told(row, reading.only_to is not None) for row in some))
             pairs = zip(some, told, strict=True)
             await self._accept([self._receipt(row, facts, reading) for row, facts in pairs if facts])
 
@@ -118,7 +130,7 @@ class Rows:
 
     # --- what a row says --------------------------------------------------------------------------------------------
 
-    async def _read(self, nodes: Sequence[Node], reading: Reading) -> dict[str, Row]:
+    async def _read(self, nodes: Sequence[Node], reading: Reading, *, keep: bool = True) -> dict[str, Row]:
         """Rows by subject; of one that is there twice, the last. One that can't be read is kept as drift, once."""
         read: dict[str, tuple[Node, tuple[Fact, ...]]] = {}
         odd = []
@@ -130,7 +142,8 @@ class Rows:
             else:
                 if facts:
                     read[facts[-1].subject] = node, facts
-        await self._accept(odd)
+        if keep:
+            await self._accept(odd)
         entries = await self._ledger.read_seen(self._source.name, self._polls.account, list(read))
         rows = {}
         for subject, (node, facts) in read.items():
@@ -156,14 +169,14 @@ class Rows:
             return False
         return application.updated_at > datetime.fromtimestamp(running.began, UTC) - SETTLE
 
-    async def _told(self, row: Row) -> Sequence[Fact]:
+    async def _told(self, row: Row, is_backfill: bool) -> Sequence[Fact]:
         """The facts of a row that changed, with what another call adds."""
         facts: Sequence[Fact] = row.facts
         if row.before is not None and not row.now.is_gone:
             with suppress(NotThere):  # it is gone since: the next pass sees it
                 facts = await self._polls.details(row.node, facts, self._api)
             facts = tuple(map(self._source.handler.with_kind, facts))
-        if self._polls.recovers:
+        if self._polls.recovers and not is_backfill:
             facts = tuple(fact.model_copy(update={"recovered": True}) for fact in facts)
         return facts
 
@@ -183,7 +196,8 @@ class Rows:
             mark=None,
         )
         known = row.before.state(reading.known_at) if row.before is not None and not row.before.is_gone else None
-        items = intake_items(one.model_copy(update={"polled": True, "known": known}) for one in waiting)
+        polled = {"polled": True, "known": known, "only_to": reading.only_to}
+        items = intake_items(one.model_copy(update=polled) for one in waiting)
         return NewReceipt(identifier, self._record(normalised, reading.read_at), receipt.body, items, mark)
 
     def _drift(self, node: Node, reason: str, read_at: datetime) -> NewReceipt:
@@ -220,6 +234,18 @@ class Rows:
             for answer in await self._ledger.accept(partition, receipts[i : i + BATCH]):
                 if isinstance(answer, RedisError):
                     raise answer
+
+
+def _is_within(row: Row, since: datetime, until: datetime) -> bool:
+    """Whether an application came or changed in that time, as far as its row says when."""
+    now = row.facts[-1]
+    if row.now.is_gone:
+        return False
+    created_at, updated_at = (
+        (now.application.created_at, now.application.updated_at) if now.application else (None,) * 2
+    )
+    changed_at = updated_at or now.occurred_at or created_at
+    return (changed_at is None or changed_at >= since) and (created_at is None or created_at <= until)
 
 
 def _body(node: Node) -> bytes:

@@ -46,10 +46,10 @@ class Polling:
 
     def __init__(self, source: Source, polls: Polls[Any], api: VendorApi, ledger: Ledger) -> None:
         self.source = source
-        self._polls = polls
-        self._api = api
+        self.polls = polls
+        self.api = api
         self._ledger = ledger
-        self._rows = Rows(source, polls, api, ledger)
+        self.rows = Rows(source, polls, api, ledger)
         self._present: set[int] | None = None  # what is in a pass over everything, as far as one process read it whole
 
     async def run(self) -> bool:
@@ -58,13 +58,14 @@ class Polling:
         Raises:
             RedisError: the server is away; the pass goes on later.
         """
-        async with self._alone() as is_alone:
+        async with self.alone() as is_alone:
             if is_alone:
                 await self._run()
         return is_alone
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[bool]:
+    async def alone(self) -> AsyncIterator[bool]:
+        """As long as the context lasts, nobody else polls this source; False where somebody does."""
         lock = self._ledger.poller(self.source.name)
         if not await lock.acquire():
             yield False
@@ -92,7 +93,7 @@ class Polling:
         name = self.source.name
         state = self._begun(await self._ledger.read_poll(name))
         await self._ledger.forget_asking(name)
-        await self._rows.open()
+        await self.rows.open()
         assert state.running is not None
         self._present = set() if state.running.everything and state.running.pages == 0 else None
         try:
@@ -126,15 +127,15 @@ class Polling:
         assert running is not None
         reading = Reading(state, running, datetime.now(UTC))
         async with asyncio.timeout(PAGE_SECONDS):
-            page = await self._polls.page(_asked(state, running), running.cursor, self._api)
-        changed, subjects = await self._rows.take(page.rows, reading)
+            page = await self.polls.page(_asked(state, running), running.cursor, self.api)
+        changed, subjects = await self.rows.take(page.rows, reading)
         if self._present is not None:
             self._present.update(map(hash, subjects))
         counts = {"rows": running.rows + len(page.rows), "changed": running.changed + changed}
         running = running.model_copy(update={"cursor": page.next, "pages": running.pages + 1, **counts})
         mark = state.mark if page.mark is None else page.mark
         state = state.model_copy(update={"running": running, "failures": 0, "mark": mark})
-        is_known_from_here = self._polls.newest_first and not running.everything and changed == 0
+        is_known_from_here = self.polls.newest_first and not running.everything and changed == 0
         return state, page.next is None or is_known_from_here
 
     # --- how a pass ends --------------------------------------------------------------------------------------------
@@ -143,11 +144,11 @@ class Polling:
         """Note that the pass came to its end, and when the next one is."""
         running, last = state.running, state.last
         assert running is not None
-        if running.everything and self._polls.complete and self._present is not None:
+        if running.everything and self.polls.complete and self._present is not None:
             await self._tell_missing(state, self._present)
         # where pages are counted, a row may have slipped past: what changed meanwhile is asked for twice then
-        may_have_missed = self._polls.shifting and running.pages > 1 and running.changed > 0
-        every = self.source.handler.settings.poll.every or self._polls.usual
+        may_have_missed = self.polls.shifting and running.pages > 1 and running.changed > 0
+        every = self.source.handler.settings.poll.every or self.polls.usual
         update: dict[str, object] = {
             "running": None,
             "last": running,
@@ -180,15 +181,15 @@ class Polling:
         """What was in neither of the last two passes over everything was deleted. That much is missing at once, as when
         a permission was taken away, is not believed."""
         assert state.running is not None
-        seen = await self._rows.all_seen()
+        seen = await self.rows.all_seen()
         missing = [(subject, one) for subject, one in seen if hash(subject) not in present]
         if len(missing) > max(_FEW, len(seen) // 10):
             told = {"source": self.source.name, "missing": len(missing), "known": len(seen)}
             log.warning("too much is not in the vendor's list any more to take it for deleted", extra=told)
             return
-        await self._rows.remember([(name, replace(one, is_missing=True)) for name, one in missing])
+        await self.rows.remember([(name, replace(one, is_missing=True)) for name, one in missing])
         gone = [_gone(subject, one) for subject, one in missing if one.is_missing]
-        await self._rows.tell(gone, Reading(state, state.running, datetime.now(UTC)))
+        await self.rows.tell(gone, Reading(state, state.running, datetime.now(UTC)))
 
 
 def _asked(state: PollState, running: RunningPass) -> Pass:

@@ -112,7 +112,8 @@ class Replayer:
                 for partition, some in groupby(deliveries, lambda one: partition_in(one.id)):
                     batch = list(some)
                     for i in range(0, len(batch), BATCH):
-                        await self._room(sink, partial(told, 0))
+                        is_on = self._destinations[sink].settings.enabled
+                        await room(self._ledger, sink, partial(told, 0), enabled=is_on)
                         answers = await self._ledger.add(sink, partition, batch[i : i + BATCH])
                         added[sink] = added.get(sink, 0) + sum(answers)
                         if per_second is not None:
@@ -124,17 +125,18 @@ class Replayer:
         await self._ledger.forget_replay(state.id)
         return state.model_copy(update={"done": True})
 
-    async def _room(self, sink: str, waits: Callable[[str], None]) -> None:
-        """Until the sink has little to do. One that is off holds what it gets, so there is always room."""
-        while self._destinations[sink].settings.enabled:
-            gate = await self._ledger.read_gate(sink)
-            if gate.state is not GateState.CLOSED:
-                waits(f"{sink} fails ({gate.reason}): it goes on when it works again")
-            elif await self._ledger.due(sink_lane(sink)) < ROOM:
-                return
-            else:
-                waits(f"{sink} has enough to do")
-            await asyncio.sleep(LOOK_SECONDS)
+
+async def room(ledger: Ledger, sink: str, waits: Callable[[str], None], *, enabled: bool) -> None:
+    """Until the sink has little to do. One that is off holds what it gets, so there is always room."""
+    while enabled:
+        gate = await ledger.read_gate(sink)
+        if gate.state is not GateState.CLOSED:
+            waits(f"{sink} fails ({gate.reason}): it goes on when it works again")
+        elif await ledger.due(sink_lane(sink)) < ROOM:
+            return
+        else:
+            waits(f"{sink} has enough to do")
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _sink(delivery: NewDelivery) -> str:

@@ -5,16 +5,13 @@ import logging
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from redis.exceptions import RedisError
 
-from handlers import polling as adapters
-from handlers.polling.base import Polls
 from router.client import Client
 from router.connection import end
 from router.ledger import Ledger
-from router.parts import Source
+from router.parts import Source, polls_of
 from router.polling import Polling
 from router.vendor_api import VendorApi
 
@@ -22,15 +19,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """So many sources are polled by one worker at the same time."""
-
-
-def polls_of(source: Source) -> Polls[Any] | None:
-    """How a source is polled; None where its vendor can't be, where it has no credentials, or where it shall not be."""
-    adapter = adapters.by_vendor().get(source.handler.vendor)
-    if adapter is None or not source.enabled or not source.handler.settings.poll.enabled:
-        return None
-    polls = adapter(source.handler)
-    return polls if polls.access() is not None else None
 
 
 def polling_of(source: Source, client: Client, ledger: Ledger) -> Polling | None:

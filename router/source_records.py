@@ -53,3 +53,15 @@ class PollState(Model):
     last: RunningPass | None = Field(None, description="The last pass that came to its end.")
     next_at: float = 0.0
     failures: int = Field(0, description="How often it failed since it last went on.")
+
+
+class Backfill(Model):
+    """A backfill as it was asked for, and how far it came. Times are in unix seconds; ``to`` is a sink."""
+
+    id: str
+    since: float
+    until: float
+    to: str | None = None
+    cursor: str | None = None
+    rows: int = 0
+    told: int = 0

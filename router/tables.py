@@ -110,6 +110,9 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
             f" {source.rejected} rejected",
         )
         facts.add_row("vendor's API", escape(source.api))
+        facts.add_row("polled", escape(source.polling))
+        if source.recovered:
+            facts.add_row("recovered", f"{source.recovered} events that no webhook told")
         if source.registered:
             facts.add_row("registered", f"{source.registered} by `ats-router connect`")
         if odd := sorted(source.soft_drift.items(), key=lambda path: -path[1])[:_ODD_SHOWN]:

@@ -174,6 +174,7 @@ class Worker:
             by_source.setdefault(source, {})[what] = count
         for source, counts in by_source.items():
             log.info("counts", extra={"source": source, "counts": counts})
+        await self._ledger.note_silences(await self._ledger.last_seen(), await self._ledger.time())
 
     async def _renew(self) -> None:
         """Put off the end of registrations at vendors."""

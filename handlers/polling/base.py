@@ -39,11 +39,13 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows. ``next``: with what to ask for the page after it; None: there is none. ``mark``: for the next pass."""
+    """Some rows. ``next``: with what to ask for the page after it; None: there is none. ``mark``: for the next pass.
+    ``total``: how many rows all pages have, where the vendor tells it."""
 
     rows: Sequence[Node]
     next: str | None = None
     mark: str | None = None
+    total: int | None = None
 
 
 class Polls(ABC, Generic[H]):

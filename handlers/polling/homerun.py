@@ -30,4 +30,5 @@ class HomerunPolls(Polls[Homerun]):
         answer = await api.get(f"/job-applications?{_INCLUDED}&perPage={PER_PAGE}&page={number}")
         meta = answer.need_node("meta")
         last = meta.integer("last_page") or number
-        return Page(self.handler.rows(answer), str(number + 1) if number < last else None)
+        after = str(number + 1) if number < last else None
+        return Page(self.handler.rows(answer), after, total=meta.integer("total"))

@@ -10,12 +10,13 @@ import typer
 from router import __version__
 
 from router.cli import running, watching, mending, replaying, reviewing, drift  # isort: skip (the order of the help)
-from router.cli import connecting, config, trying, rules, offline, vendors  # isort: skip
+from router.cli import backfilling, connecting, config, trying, rules, offline, vendors  # isort: skip
 from router.cli.shared import app
 from router.logs import log_as_json
 
 __all__ = [
     "app",
+    "backfilling",
     "config",
     "connecting",
     "drift",

@@ -38,6 +38,7 @@ from router.config.settings import (
     StagesSettings,
     TestSettings,
 )
+from router.config.unpolled import unpolled
 from router.edition import edition_of
 from router.rules import DEFAULT, CompiledRoute, Review, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
@@ -85,6 +86,8 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
     warnings = [*unused_default(document, work.routes), *several_in_one(document, work.routes)]
     if not document.faults and not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
+    if config is not None:
+        warnings += unpolled(document, config.sources)
     if seen is not None:
         warnings += never_seen(document, work.routes, seen)
     return Checked(config, tuple(report(str(path), document, [*work.faults, *warnings])))
