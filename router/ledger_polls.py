@@ -14,7 +14,7 @@ from router.schema import Stage
 from router.sightings import BUCKETS, bucket_of
 from router.source_records import Backfill, PollState
 
-POLLER_SECONDS = 20.0
+POLLER_SECONDS = 10.0
 """Who polls a source shows itself within this time, or another one takes over."""
 
 _CHUNK = 64

@@ -238,13 +238,11 @@ class Rows:
 
 def _is_within(row: Row, since: datetime, until: datetime) -> bool:
     """Whether an application came or changed in that time, as far as its row says when."""
-    now = row.facts[-1]
-    if row.now.is_gone:
+    application = row.facts[-1].application
+    if row.now.is_gone or application is None:
         return False
-    created_at, updated_at = (
-        (now.application.created_at, now.application.updated_at) if now.application else (None,) * 2
-    )
-    changed_at = updated_at or now.occurred_at or created_at
+    created_at = application.created_at
+    changed_at = application.updated_at or row.facts[-1].occurred_at or created_at
     return (changed_at is None or changed_at >= since) and (created_at is None or created_at <= until)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import handlers
+from handlers import polling
 from handlers.base import Handler
 from handlers.connecting import Connects
 from handlers.enriching import Enriches
 from handlers.guide import Proof
-from handlers.polled import ReadsRows
 from handlers.settings import SourceSettings
+from router.units import like
 
 COLUMNS = ("Vendor", "`vendor:`", "Arrives by", "Shown by", "URL registered", "API adds", "Sure by")
 
@@ -30,8 +31,9 @@ _INTRODUCTION = """# Vendors
 
 Made by `ats-router vendors --markdown`; every line comes from the vendor's module in `handlers/`.
 
-- **Arrives by**: *webhook* is sent to the source's URL; *polling* means that the vendor's API has to be asked, which
-  ats-router does not do yet: `ats-router inspect` reads what that API answers.
+- **Arrives by**: *webhook* is sent to the source's URL; *polling* means that the vendor's API is asked, see
+  [polling.md](polling.md); *inspect* that the vendor sends nothing and can't be polled yet, but `ats-router inspect`
+  reads what its API answers.
 - **Shown by**: what proves that a webhook came from the vendor. Where the body itself is not covered, somebody who saw
   one webhook could send another: configure the vendor's API as well, so that what was fetched decides.
 - **URL registered**: by hand as described, or by `ats-router connect SOURCE`.
@@ -47,13 +49,13 @@ def _by_title() -> list[type[Handler]]:
 
 def _row(handler: type[Handler]) -> tuple[str, ...]:
     pushes, guide = handler.guide.proof is not Proof.NONE, handler.guide
-    ways = (["webhook"] if pushes else []) + (["polling"] if issubclass(handler, ReadsRows) else [])
+    ways = (["webhook"] if pushes else []) + (["polling"] if handler.vendor in polling.by_vendor() else [])
     registered = "`connect`" if issubclass(handler, Connects) else "by hand" if pushes else "-"
     adds = "yes" if issubclass(handler, Enriches) else "-"
     return (
         handler.title,
         handler.vendor,
-        ", ".join(ways),
+        ", ".join(ways) or "inspect",
         str(guide.proof) if pushes else "-",
         registered,
         adds,
@@ -75,6 +77,9 @@ def _section(handler: type[Handler]) -> Iterator[str]:
         yield "Missing or open:\n"
         yield from (f"- {_sentence(item)}" for item in guide.missing)
         yield ""
+    if polls := polling.by_vendor().get(handler.vendor):
+        often = f"every {like(polls.usual, '1s')}"
+        yield f"Polled {often}, unless `poll:` says otherwise. Calls for 50,000 applications: {polls.cost}.\n"
     if guide.enrichment:
         yield f"With credentials for the API: {_sentence(guide.enrichment)}\n"
     if settings := list(_settings(handler.Settings)):

@@ -1,0 +1,366 @@
+"""Polling as a worker and as commands do it: when, by whom, and what is told of the time before."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from handlers import polling as adapters
+from handlers.enriching import Access
+from handlers.homerun import Homerun, HomerunSettings
+from handlers.polling import homerun
+from handlers.polling.homerun import HomerunPolls
+from router import vendor_api
+from router.client import Client
+from router.config.check import check, load
+from router.drift import replay
+from router.issues import Issue, read_issues
+from router.ledger import Ledger
+from router.ledger_keys import drift_index
+from router.parts import Source
+from router.records import StoredEvent
+from router.rounds import Rounds
+from router.schema import EventType
+from router.source_book import SourceBook
+from router.vendor_api import VendorApi
+from tests.handlers.polling.account import LONG_AGO
+from tests.handlers.polling.account_homerun import HomerunAccount
+from tests.handlers.polling.world import SOURCE, World, world
+from tests.handlers.vendor_api import Answers, Asked
+from tests.router.operating import Router
+
+CREATED = EventType.APPLICATION_CREATED
+SEEN_ONLY = 7
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendor_api, "REFUSED_PAUSE", 0.0)
+    monkeypatch.setattr(vendor_api, "UNAVAILABLE_PAUSE", 0.0)
+    monkeypatch.setattr(homerun, "PER_PAGE", 3)
+    access = HomerunPolls.access
+
+    def quick_access(self: HomerunPolls) -> Access | None:
+        found = access(self)
+        return replace(found, per_second=1000.0) if found is not None else None
+
+    monkeypatch.setattr(HomerunPolls, "access", quick_access)
+
+
+@pytest.fixture
+async def there(ledger: Ledger) -> AsyncIterator[World]:
+    async with world("homerun", ledger) as made:
+        made.account.add_old(SEEN_ONLY)
+        yield made
+
+
+# --- what is told of the time before ------------------------------------------------------------------------------
+
+
+async def test_a_source_can_be_told_from_some_day_on(there: World) -> None:
+    late = there.account.add(at=LONG_AGO + timedelta(days=40))
+    there.restarted(poll={"backfill": {"since": (LONG_AGO + timedelta(days=30)).date().isoformat()}})
+    await there.poll()
+    told = await there.told()
+    assert told[0] == (CREATED, late.id, None)
+    assert {application for _, application, _ in told} == {late.id}
+
+
+async def test_what_is_missing_at_once_in_great_number_is_not_taken_for_deleted(there: World) -> None:
+    there.account.add_old(40)
+    await there.poll()
+    gone = there.account.applicants[:30]
+    for one in gone:
+        there.account.delete(one)
+    for _ in range(3):
+        await there.poll(everything=True)
+    assert await there.told() == []
+    for one in gone[5:]:
+        one.deleted = False
+    for _ in range(2):
+        await there.poll(everything=True)
+    assert len(await there.told()) == 5
+
+
+async def test_a_row_that_can_not_be_read_is_kept_once_and_replayed(there: World) -> None:
+    row = there.account.answer
+
+    def without_id(asked: Asked) -> Answers:
+        answer = row(asked)
+        assert isinstance(answer.body, dict)
+        if "&page=1" in asked.target:
+            del answer.body["data"][0]["id"]
+        return answer
+
+    there.vendor.answer = without_id
+    await there.poll()
+    await there.poll(everything=True)
+    [kept] = await there.ledger.listed([drift_index(SOURCE)], 10)
+    stored = await there.ledger.read_receipt(kept.id)
+    assert stored is not None
+    assert stored.record.polled
+    again = await replay(there.ledger, kept.id, there.polling.source)
+    assert again is not None
+    assert again.reason == "id: is missing"
+
+
+# --- who polls, and when ------------------------------------------------------------------------------------------
+
+
+async def test_a_source_is_polled_by_one_at_a_time(there: World) -> None:
+    first = there.polling
+    async with first.alone() as is_alone:
+        assert is_alone
+        assert not await there.restarted().run()
+    assert await there.polling.run()
+
+
+@asynccontextmanager
+async def rounds(there: World, **poll: object) -> AsyncIterator[Rounds]:
+    async with Client() as client:
+        made = Rounds(there.ledger, client)
+        made.use({SOURCE: source(there, **poll)})
+        try:
+            yield made
+        finally:
+            await made.stop()
+
+
+def source(there: World, **poll: object) -> Source:
+    settings = HomerunSettings.model_validate(
+        {"vendor": "homerun", **there.account.settings(there.vendor.url), "poll": poll}
+    )
+    return Source(SOURCE, Homerun(settings), True)
+
+
+async def passes(there: World, made: Rounds) -> int:
+    """How many calls one look makes, once they are over."""
+    before = len(there.vendor.asked)
+    await made.look()
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        while await there.ledger.poller(SOURCE).locked():  # noqa: ASYNC110 nobody is told
+            await asyncio.sleep(0.01)
+    return len(there.vendor.asked) - before
+
+
+async def test_a_source_is_polled_when_it_is_due(there: World) -> None:
+    async with rounds(there, every="10s") as made:
+        assert await passes(there, made) == 3
+        assert await passes(there, made) == 0
+        state = await there.ledger.read_poll(SOURCE)
+        assert 9 < state.next_at - state.last.began < 11 if state.last else False
+        await there.ledger.keep_poll(SOURCE, state.model_copy(update={"next_at": time.time()}))
+        assert await passes(there, made) == 3
+
+
+async def test_a_webhook_that_only_says_that_something_changed_makes_it_due(there: World) -> None:
+    async with rounds(there) as made:
+        await passes(there, made)
+        book = SourceBook({}, there.ledger)
+        book.ask_to_poll(SOURCE)
+        await book.sync()
+        assert await passes(there, made) == 3
+        assert await passes(there, made) == 0
+
+
+async def test_what_is_off_or_has_no_credentials_is_not_polled(there: World) -> None:
+    async with rounds(there, enabled=False) as made:
+        assert await passes(there, made) == 0
+        without = HomerunSettings.model_validate({"vendor": "homerun"})
+        made.use({SOURCE: Source(SOURCE, Homerun(without), True)})
+        assert await passes(there, made) == 0
+        made.use({SOURCE: replace(source(there), enabled=False)})
+        assert await passes(there, made) == 0
+        made.use({SOURCE: source(there)})
+        assert await passes(there, made) == 3
+
+
+async def test_after_a_failure_it_waits_longer_each_time(there: World) -> None:
+    there.vendor.answer = lambda _: Answers({}, 500)
+    pauses = []
+    for _ in range(4):
+        await there.polling.run()
+        pauses.append((await there.ledger.read_poll(SOURCE)).next_at - time.time())
+    assert [round(pause / least) for pause, least in zip(pauses, (5, 10, 20, 40), strict=True)] == [1, 1, 1, 1]
+
+
+async def test_all_that_use_the_same_credentials_share_the_vendors_rate(there: World) -> None:
+    access = adapters.by_vendor()["homerun"](source(there).handler).access()
+    assert access is not None
+    slow = replace(access, per_second=20.0)
+    async with Client() as client:
+        apis = [VendorApi(client, slow, there.ledger.api_turn) for _ in range(4)]
+        began = time.monotonic()
+        await asyncio.gather(*(api.get("/job-applications") for api in apis for _ in range(2)))
+    assert time.monotonic() - began > 7 / 20 * 0.9
+
+
+# --- what needs a person ------------------------------------------------------------------------------------------
+
+CONFIG = """
+redis: {{url: '{redis}'}}
+sources:
+  account:
+    vendor: homerun
+    api_key: ${{HOMERUN_KEY}}
+    api_url: {url}
+  pushed:
+    vendor: greenhouse
+    secret: ${{HOMERUN_KEY}}
+sinks:
+  here: {{type: http, url: 'https://example.com/hook'}}
+routes:
+  - name: everything
+    send_to: here
+"""
+
+
+@pytest.fixture
+def config_of(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOMERUN_KEY", HomerunAccount.key)
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.format(redis=url, url="https://api.homerun.example"))
+    return path
+
+
+async def issues_of(ledger: Ledger, path: Path) -> dict[str, Issue]:
+    return {issue.kind: issue for issue in await read_issues(ledger, load(path)) if issue.kind != "no_worker"}
+
+
+async def test_refused_credentials_and_a_failing_api_are_issues_that_close_by_themselves(
+    there: World, config_of: Path
+) -> None:
+    there.vendor.answer = lambda _: there.account.unauthorised()
+    for _ in range(3):
+        await there.polling.run()
+    [credentials] = (await issues_of(there.ledger, config_of)).values()
+    assert (credentials.kind, credentials.about, credentials.times) == ("credentials", SOURCE, 3)
+    there.vendor.answer = lambda _: Answers({}, 500)
+    await there.polling.run()
+    assert set(await issues_of(there.ledger, config_of)) == {"vendor_api"}
+    there.vendor.answer = there.account.answer
+    await there.poll()
+    assert await issues_of(there.ledger, config_of) == {}
+
+
+async def test_a_hook_that_is_silent_for_longer_than_usual_is_an_issue(ledger: Ledger, config_of: Path) -> None:
+    now, hour = await ledger.time(), 3600.0
+    for ago in (400, 300, 250, 240, 239):
+        await ledger.note_silences({"pushed": now - ago * hour}, now)
+    assert await issues_of(ledger, config_of) == {}
+    assert await ledger.silences() == {}  # not watched for a week yet
+    await ledger.note_silences({"pushed": now - 200 * hour}, now)
+    assert await ledger.silences() == {"pushed": 100 * hour}
+
+
+def test_a_source_that_nothing_can_come_from_is_warned_of(config_of: Path) -> None:
+    text = config_of.read_text()
+    for wrong, words in (
+        ("", ""),
+        ("    api_key: ${HOMERUN_KEY}\n", "no credentials for Homerun's API"),
+    ):
+        config_of.write_text(text.replace(wrong, "") if wrong else text)
+        problems = [problem.sentence for problem in check(config_of).problems]
+        assert any(words in problem for problem in problems) if words else not problems
+    config_of.write_text(text.replace("    vendor: homerun\n", "    vendor: homerun\n    poll: false\n"))
+    assert "without polling nothing comes" in str(check(config_of).problems[0])
+
+
+# --- backfill -----------------------------------------------------------------------------------------------------
+
+
+async def typed(config: Path, *words: str) -> "asyncio.subprocess.Process":
+    program = [sys.executable, "-m", "router.cli", *words, "--config", str(config)]
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*program, env=os.environ, stdout=pipe, stderr=pipe)
+
+
+async def answered(config: Path, *words: str) -> str:
+    process = await typed(config, *words)
+    out, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return out.decode()
+
+
+@pytest.fixture
+def configured(there: World, config_of: Path, url: str) -> Path:
+    config_of.write_text(CONFIG.format(redis=url, url=there.vendor.url))
+    return config_of
+
+
+async def test_a_backfill_tells_of_the_time_before_and_sends_nothing(there: World, configured: Path) -> None:
+    await there.poll()
+    since = (LONG_AGO + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M")
+    words = await answered(configured, "backfill", SOURCE, "--since", since, "--dry-run")
+    assert "7 applications were read, 5 of that time would be told" in words
+    assert await there.told() == []
+    assert "5 of that time were told" in await answered(configured, "backfill", SOURCE, "--since", since)
+    told = await there.told()
+    assert sorted(one[1] for one in told if one[0] == CREATED) == [one.id for one in there.account.applicants[2:]]
+    assert all(not stored.deliveries for stored in await stored_events(there))
+    await answered(configured, "backfill", SOURCE, "--since", since)
+    assert await there.told() == []
+
+
+async def stored_events(there: World) -> list[StoredEvent]:
+    ids = [event.id for event in await there.events()]
+    return [stored for stored in (await there.ledger.read_events(ids)).values() if stored]
+
+
+async def test_a_backfill_that_is_killed_goes_on_where_it_was(there: World, configured: Path) -> None:
+    there.account.add_old(3)
+    stuck = asyncio.Event()
+
+    def answer(asked: Asked) -> Answers:
+        if "&page=3" in asked.target and not stuck.is_set():
+            stuck.set()
+            process.send_signal(signal.SIGKILL)
+        return there.account.answer(asked)
+
+    there.vendor.answer = answer
+    process = await typed(configured, "backfill", SOURCE, "--since", "2026-01-01")
+    await process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    there.vendor.asked.clear()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(40):
+        while "polls this source" in (words := await continued(configured)):  # noqa: ASYNC110 the dead one's lock ends
+            await asyncio.sleep(1)
+    done = json.loads(words)
+    assert (done["rows"], done["told"]) == (10, 10)
+    assert "page=1&" not in there.vendor.asked[0].target + "&"
+    told = await there.told()
+    assert len([one for one in told if one[0] == CREATED]) == 10
+
+
+async def continued(config: Path) -> str:
+    process = await typed(config, "backfill", SOURCE, "--continue", "--json")
+    out, errors = await process.communicate()
+    return (out + errors).decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("backfill nobody --since 1d", "no source 'nobody'"),
+        ("backfill account", "--since"),
+        ("backfill account --since 1d --to nowhere", "no sink"),
+        ("backfill account --continue", "nothing to continue"),
+        ("backfill account --continue --since 1d", "give nothing else"),
+        ("backfill pushed --since 1d", "can't be read"),
+    ],
+)
+def test_what_can_not_be_backfilled_is_said(config_of: Path, url: str, line: str, words: str) -> None:
+    result = Router(config_of, url).run(line)
+    assert result.exit_code in (1, 2)
+    assert words in result.stderr
