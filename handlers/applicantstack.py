@@ -276,7 +276,7 @@ def _answers(row: Node) -> Iterator[Answer]:
                 yield Answer(question=question, answer=asked.json("Value"))
 
 
-class _Move(NamedTuple):
+class Moved(NamedTuple):
     """A note of the system that somebody moved the candidate; ``before`` is the stage that the note before tells."""
 
     actor: str
@@ -285,19 +285,22 @@ class _Move(NamedTuple):
     at: datetime | None
 
 
-def _last_move(row: Node, stage: str | None) -> _Move | None:
-    """The last move to ``stage`` that the notes of a single record tell; lists have none."""
-    found, before, wanted = None, None, (stage or "").strip()
+def moves_of(row: Node) -> list[Moved]:
+    """The moves that the notes of a single record tell, oldest first; lists have none."""
+    moves: list[Moved] = []
     notes = [note for note in row.nodes("Notes", sometimes=True) if note.text("type") == "System"]
     for note in sorted(notes, key=lambda note: note.integer("timestamp") or 0):
         told = _NOTE_OF_MOVE.fullmatch(unescape(note.text("text") or "").strip())
-        if told is None:
-            continue
-        actor, moved_to = told.groups()
-        if moved_to == wanted:
-            found = _Move(actor, moved_to, before, note.epoch("timestamp"))
-        before = moved_to
-    return found
+        if told is not None:
+            before = moves[-1].stage if moves else None
+            moves.append(Moved(told[1], told[2], before, note.epoch("timestamp")))
+    return moves
+
+
+def _last_move(row: Node, stage: str | None) -> Moved | None:
+    """The last move to ``stage``."""
+    wanted = (stage or "").strip()
+    return next((move for move in reversed(moves_of(row)) if move.stage == wanted), None)
 
 
 def _before_it_moved_on(application: Application, stage: str) -> Application:

@@ -9,13 +9,17 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Self
 from urllib.parse import parse_qsl
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Drift, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for
-from handlers.settings import SecretSettings
+from handlers.settings import ApiUrl, SecretSettings, all_or_none
 from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, only_header, whole_number
 from router.schema import (
     OUTCOME_OF_KIND,
@@ -32,6 +36,8 @@ from router.schema import (
     Stage,
     StageKind,
 )
+from router.secret import Secret
+from router.units import OneOrSeveral
 
 _SIGNATURE, _TIMESTAMP = "x-bamboohr-signature", "x-bamboohr-timestamp"
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -76,10 +82,27 @@ _REJECTION_KINDS = {
 }
 
 
+class BambooHRSettings(SecretSettings):
+    secret: OneOrSeveral[Secret] = Field(
+        (), description="the private key of its webhooks, where those come here at all"
+    )
+    api_key: Secret | None = Field(None, description="an API key of somebody who may see applicants")
+    api_url: ApiUrl | None = Field(None, description="https://YOUR-COMPANY.bamboohr.com/api/v1")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "api_key", "api_url")
+        if not self.secret and self.api_key is None:
+            sentence = "nothing can come in: give api_key and api_url to poll, or the secret of its webhooks"
+            raise PydanticCustomError("no_secret", sentence)
+        return self
+
+
 class BambooHR(ReadsRows):
     vendor = "bamboohr"
     title = "BambooHR"
-    Settings = SecretSettings
+    Settings = BambooHRSettings
+    settings: BambooHRSettings
     guide = Guide(
         proof=Proof.BODY,
         confidence=Confidence.THIRD_PARTY,

@@ -6,6 +6,7 @@ router makes the calls: it keeps to the vendor's rate, waits where it is told to
 """
 
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -48,6 +49,11 @@ class Access:
     per_second: float = 5.0
     at_once: int = 4
     grant: Grant | None = None
+
+
+def basic(user: str, password: str = "") -> str:
+    """The value of `authorization` (RFC 7617)."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 class Api(Protocol):

@@ -6,22 +6,38 @@ errors with HTTP 200 as well, in three shapes. Times are unix milliseconds, ofte
 
 from collections.abc import Sequence
 from datetime import UTC
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings, all_or_none
 from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Offer, Outcome, RejectionReason, Stage
+from router.secret import Secret
 
 _MILLISECONDS = 0.001
 _SUCCESS = "200"
 
 
+class JobviteSettings(SourceSettings):
+    api_key: Secret | None = Field(None, description="from Jobvite, sent as x-jvi-api")
+    api_secret: Secret | None = Field(None, description="its secret, sent as x-jvi-sc")
+    api_url: ApiUrl = "https://api.jobvite.com/api/v2"
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "api_key", "api_secret")
+        return self
+
+
 class Jobvite(PolledHandler):
     vendor = "jobvite"
     title = "Jobvite"
-    Settings = SourceSettings
+    Settings = JobviteSettings
+    settings: JobviteSettings
     guide = Guide(
         proof=Proof.NONE,
         confidence=Confidence.THIRD_PARTY,

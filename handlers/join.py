@@ -14,8 +14,9 @@ from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings
 from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, Stage
+from router.secret import Secret
 
 
 def _is_path(path: str) -> str:
@@ -25,6 +26,8 @@ def _is_path(path: str) -> str:
 
 
 class JoinSettings(SourceSettings):
+    api_token: Secret | None = Field(None, description="from the user settings, API Credentials")
+    api_url: ApiUrl = "https://api.join.com/v2"
     stage_path: Annotated[str, AfterValidator(_is_path)] | None = Field(
         None,
         description="where an application has its stage, as in status or stage.name (unverified: JOIN's name of it)",

@@ -8,20 +8,29 @@ up, and it checks no signature.
 from collections.abc import Sequence
 from datetime import datetime
 
+from pydantic import Field
+
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings
 from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Outcome, Stage
+from router.secret import Secret
 
 _STAGES = ("stage", "job_pipeline_stage", "job_pipeline_stages")
+
+
+class ManatalSettings(SourceSettings):
+    api_key: Secret | None = Field(None, description="the account's token of the open API")
+    api_url: ApiUrl = "https://api.manatal.com/open/v3"
 
 
 class Manatal(PolledHandler):
     vendor = "manatal"
     title = "Manatal"
-    Settings = SourceSettings
+    Settings = ManatalSettings
+    settings: ManatalSettings
     guide = Guide(
         proof=Proof.NONE,
         confidence=Confidence.THIRD_PARTY,

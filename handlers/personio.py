@@ -7,13 +7,16 @@ defines: support.personio.de, Configure recruiting stages. Read in 2026. Times h
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, model_validator
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings, all_or_none
 from router.schema import (
     OUTCOME_OF_KIND,
     Application,
@@ -27,6 +30,7 @@ from router.schema import (
     Stage,
     StageKind,
 )
+from router.secret import Secret
 
 _KINDS = {  # by the type of a stage; Personio renamed two of its own: Declined is Withdrawn now, Accepted is Hired
     "interview": StageKind.INTERVIEW,
@@ -44,10 +48,22 @@ _REJECTIONS = {
 }
 
 
+class PersonioSettings(SourceSettings):
+    client_id: str | None = Field(None, description="of API credentials that may read recruiting data")
+    client_secret: Secret | None = Field(None, description="their secret")
+    api_url: ApiUrl = "https://api.personio.de"
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "client_id", "client_secret")
+        return self
+
+
 class Personio(PolledHandler):
     vendor = "personio"
     title = "Personio Recruiting"
-    Settings = SourceSettings
+    Settings = PersonioSettings
+    settings: PersonioSettings
     guide = Guide(
         proof=Proof.NONE,
         confidence=Confidence.THIRD_PARTY,
@@ -76,18 +92,18 @@ class Personio(PolledHandler):
         return [answer]
 
     def row_facts(self, row: Node) -> tuple[Fact, ...]:
-        candidate, updated_at = _candidate(row.node("candidate")), self._time(row, "updated_at")
+        candidate, updated_at = _candidate(row.node("candidate")), self.time_of(row, "updated_at")
         if row.flag("is_anonymized", sometimes=True) and candidate and candidate.id:
             return (_erased(candidate.id, updated_at),)
         node = row.node("current_stage")
         type_ = (node.text("type") or "").lower()
-        stage = self._stage(node, type_)
+        stage = self.stage_of(node)
         outcome = OUTCOME_OF_KIND.get(stage.kind, Outcome.PENDING) if stage else None
         application = Application(
             id=row.need_id("id"),
             outcome=outcome,
             stage=stage,
-            created_at=self._time(row, "created_at"),
+            created_at=self.time_of(row, "created_at"),
             updated_at=updated_at,
             rejection_reason=_REJECTIONS.get(type_) if outcome is Outcome.DECLINED else None,
             source=row.node("channel").text("name"),
@@ -96,15 +112,16 @@ class Personio(PolledHandler):
             "application", application, candidate=candidate, job=_job(row.node("job")), changed_at=updated_at
         )
 
-    def _stage(self, node: Node, type_: str) -> Stage | None:
+    def stage_of(self, node: Node) -> Stage | None:
         """Personio's own stages may lack both id and name: the type then names them."""
+        type_ = (node.text("type") or "").lower()
         id_, name = node.id("id"), node.text("name")
         stage = self.stage_patterns.known(Stage(id=id_, name=name or type_ or None))
         if stage.kind is None and type_ in _KINDS:
             stage = stage.model_copy(update={"kind": _KINDS[type_]})
         return stage if stage.id or stage.name else None
 
-    def _time(self, row: Node, key: str) -> datetime | None:
+    def time_of(self, row: Node, key: str) -> datetime | None:
         """``{"date-time": ..., "timezone": ...}``, at times a plain text."""
         if not isinstance(row.json(key, sometimes=True), dict):
             return row.time(key, zone=self.settings.zone)

@@ -103,6 +103,17 @@ class SecretSettings(SourceSettings):
         return tuple(secret.get_secret_value().encode() for secret in self.secret)
 
 
+def all_or_none(settings: SourceSettings, *names: str) -> None:
+    """
+    Raises:
+        PydanticCustomError: some of these settings are given, and some are not.
+    """
+    given = [getattr(settings, name) is not None for name in names]
+    if any(given) and not all(given):
+        words = {"names": " and ".join(names)}
+        raise PydanticCustomError("api", "{names} go together: give all of them, or none", words)
+
+
 def _none_yet(value: object) -> object:
     if value == PENDING:
         return ()

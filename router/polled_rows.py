@@ -172,7 +172,7 @@ class Rows:
     async def _told(self, row: Row, is_backfill: bool) -> Sequence[Fact]:
         """The facts of a row that changed, with what another call adds."""
         facts: Sequence[Fact] = row.facts
-        if row.before is not None and not row.now.is_gone:
+        if (row.before is not None or self._polls.thin) and not row.now.is_gone:
             with suppress(NotThere):  # it is gone since: the next pass sees it
                 facts = await self._polls.details(row.node, facts, self._api)
             facts = tuple(map(self._source.handler.with_kind, facts))

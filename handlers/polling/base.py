@@ -15,7 +15,7 @@ from handlers.base import Handler
 from handlers.enriching import Access, Api, Enriches
 from handlers.polled import ReadsRows
 from handlers.reading import Node
-from router.schema import Fact
+from router.schema import EventType, Fact, Person, Stage
 
 OFTEN, SELDOM, HOURLY = 300.0, 900.0, 3600.0
 """Seconds between passes: where the vendor tells what changed, where everything has to be read, and where webhooks tell
@@ -71,6 +71,9 @@ class Polls(ABC, Generic[H]):
     complete: ClassVar[bool] = False
     """Whether a pass without ``since`` lists every application that there is: what is not in it was deleted."""
 
+    thin: ClassVar[bool] = False
+    """Whether rows lack what is to be told of an application, so that new ones need `details` as well."""
+
     def __init__(self, handler: H) -> None:
         self.handler = handler
 
@@ -113,6 +116,39 @@ class Polls(ABC, Generic[H]):
             Drift: the answer lacks what it promises.
         """
         return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of an application's history, as far as it is told."""
+
+    before: Stage | None
+    to: Stage
+    at: datetime | None = None
+    actor: Person | None = None
+
+
+def with_history(facts: Sequence[Fact], moves: Sequence[Move]) -> tuple[Fact, ...]:
+    """The facts of a row with the moves, oldest first, before its present state, which gets time and actor of the last
+    one."""
+    *others, now = facts
+    if not moves:
+        return tuple(facts)
+    told = {"type": EventType.STAGE_CHANGED, "is_snapshot": False}
+    history = [
+        now.model_copy(
+            update={
+                **told,
+                "occurred_at": move.at,
+                "actor": move.actor,
+                "from_stage": move.before,
+                "to_stage": move.to,
+            }
+        )
+        for move in moves
+    ]
+    last = moves[-1]
+    return *others, *history, now.model_copy(update={"occurred_at": last.at, "actor": last.actor or now.actor})
 
 
 def in_utc(moment: datetime, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:

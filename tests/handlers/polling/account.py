@@ -59,8 +59,8 @@ class Account(ABC):
     tells_deletions: ClassVar[bool] = True
     """Whether it can be seen in the API that an application was deleted, if only because it is not there any more."""
 
-    clock_of_days: ClassVar[bool] = False
-    """Whether times in the API are only of the day."""
+    tick: ClassVar[float] = 0.01
+    """Seconds that have to pass before the API's times differ."""
 
     key: ClassVar[str] = "key-of-the-api"
 
@@ -128,6 +128,10 @@ class Account(ABC):
     def failed(self) -> Answers:
         """The vendor's answer when it fails."""
         return Answers({"error": "internal error"}, 500)
+
+    def find(self, identifier: str) -> Applicant | None:
+        """The one of this id, unless it was deleted."""
+        return next((one for one in self.there if one.id == identifier), None)
 
     @property
     def there(self) -> list[Applicant]:

@@ -102,9 +102,9 @@ async def test_a_hire_and_a_rejection_are_told_once(known: World) -> None:
 
 async def test_two_moves_between_two_passes_are_told_as_far_as_the_api_knows_them(known: World) -> None:
     one, (first, second, third) = known.account.applicants[1], known.account.stages[:3]
-    known.account.move(one, second)
-    await asyncio.sleep(0.01)
-    known.account.move(one, third)
+    for stage in (second, third):
+        await asyncio.sleep(known.account.tick)
+        known.account.move(one, stage)
     await known.poll()
     told = await known.told()
     if known.account.tells_moves_between:
