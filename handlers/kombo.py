@@ -6,12 +6,15 @@ Sources: docs.kombo.dev (Webhooks, Fetching Data), the OpenAPI document and gith
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for, whole_name
-from handlers.settings import SecretSettings
+from handlers.settings import ApiUrl, SecretSettings, all_or_none
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import (
     Answer,
@@ -25,6 +28,7 @@ from router.schema import (
     RejectionReason,
     Stage,
 )
+from router.secret import Secret
 
 _SIGNATURE = "x-kombo-signature"
 _OUTCOMES = {"PENDING": Outcome.PENDING, "HIRED": Outcome.HIRED, "DECLINED": Outcome.DECLINED}
@@ -50,10 +54,22 @@ _ANSWERS = ("content", "choice", "choices", "checked", "number", "date", "raw") 
 _ROW = "ats_applications"
 
 
+class KomboSettings(SecretSettings):
+    api_key: Secret | None = Field(None, description="an API key of Kombo; applications are asked for with it")
+    integration: str | None = Field(None, description="whose applications are asked for, as in greenhouse:8d3f...")
+    api_url: ApiUrl = Field("https://api.kombo.dev/v1", description="https://api.us.kombo.dev/v1 is the other region")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "api_key", "integration")
+        return self
+
+
 class Kombo(ReadsRows):
     vendor = "kombo"
     title = "Kombo"
-    Settings = SecretSettings
+    Settings = KomboSettings
+    settings: KomboSettings
     guide = Guide(
         proof=Proof.BODY,
         confidence=Confidence.OFFICIAL,
@@ -66,7 +82,7 @@ class Kombo(ReadsRows):
         events=["data-changed", "sync-finished"],
         verified="the X-Kombo-Signature header, an HMAC-SHA256 over the exact body",
         missing=[
-            "no webhook holds an application: without polling there are no events",
+            "no webhook holds an application: without api_key and integration there are no events",
             "who did it, and the stage before (the router knows it from the row before)",
             "whether DECLINED is the company's rejection or the candidate's withdrawal; the reason's name may tell",
             "that a job or a tag was renamed: it does not bring its applications back",

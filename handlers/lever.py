@@ -44,7 +44,7 @@ from router.units import OneOrSeveral
 
 _Names = Mapping[str | None, str | None]  # of stages, by id
 _Moves = list[tuple[datetime, Stage, str | None]]  # when an opportunity came to which stage, and by which user
-_MS = 0.001
+MILLISECONDS = 0.001
 _CACHED = 600.0
 _MINUTES = range(1, 100_000)  # how long an interview may be
 _OLDEST = timedelta(days=3)  # Lever tries again up to five times, with waits that grow; they are not documented
@@ -106,7 +106,7 @@ class Lever(Enriches, Connects, Handler):
         milliseconds = whole_number(triggered_at, what="triggeredAt")
         digest = hex_digest(body.text("signature") or "")
         check_hmac(digest, f"{token}{triggered_at}".encode(), self.settings.secrets)
-        check_age(milliseconds * _MS, receipt, tolerance=_OLDEST.total_seconds())
+        check_age(milliseconds * MILLISECONDS, receipt, tolerance=_OLDEST.total_seconds())
 
     def normalise(self, receipt: Receipt) -> Normalised:
         body = Node.parse(receipt.body)
@@ -116,7 +116,7 @@ class Lever(Enriches, Connects, Handler):
         if event not in _CONNECTED and event not in _CONTACT_EVENTS:
             return ignored(event, NO_TYPE)
         fact = _fact(event, body.need_node("data"), self.settings.hired_reasons)
-        at, id_, token = body.epoch("triggeredAt", unit=_MS), body.id("id"), body.text("token")
+        at, id_, token = body.epoch("triggeredAt", unit=MILLISECONDS), body.id("id"), body.text("token")
         version = at.isoformat(timespec="milliseconds") if at else None
         more = {"occurred_at": fact.occurred_at or at, "vendor_event_id": id_, "vendor_version": version}
         facts, dedupe = (fact.model_copy(update=more),), id_ or token
@@ -160,7 +160,7 @@ class Lever(Enriches, Connects, Handler):
         if fact.application is not None:
             return [await _completed(fact, fact.application, api)]
         id_ = fact.candidate.id if fact.candidate else None
-        candidate = _candidate(await _found("contacts", id_, api, cache=0.0), id_)
+        candidate = candidate_of(await _found("contacts", id_, api, cache=0.0), id_)
         return [fact.model_copy(update={"candidate": candidate, "needs_enrichment": False})]
 
     def plan(self, url: str) -> Sequence[str]:
@@ -200,7 +200,8 @@ def _fact(event: str, data: Node, hired_reasons: Collection[str]) -> Fact:
             type_ = EventType.APPLICATION_CREATED
         case "candidateStageChange":
             type_, stage = EventType.STAGE_CHANGED, Stage(id=data.need_id("toStageId"))
-            application, more = {"stage": stage}, {"from_stage": _stage(data.id("fromStageId"), {}), "to_stage": stage}
+            application, before = {"stage": stage}, stage_of(data.id("fromStageId"), {})
+            more = {"from_stage": before, "to_stage": stage}
         case "candidateHired":
             type_, application = EventType.OUTCOME_CHANGED, {"outcome": Outcome.HIRED}
         case "candidateArchiveChange":
@@ -229,7 +230,7 @@ def _archive_said(data: Node, hired_reasons: Collection[str]) -> tuple[EventType
         if not before and "data.toArchived" in data.soft_drift:
             raise Drift("data.toArchived", "is neither an object nor null")
         return EventType.OUTCOME_CHANGED, {"outcome": Outcome.PENDING}, {}
-    at, reason = archived.epoch("archivedAt", unit=_MS), archived.id("reason")
+    at, reason = archived.epoch("archivedAt", unit=MILLISECONDS), archived.id("reason")
     if reason and hired_reasons:
         outcome = Outcome.HIRED if reason in hired_reasons else Outcome.DECLINED
         return EventType.OUTCOME_CHANGED, _decision(outcome, at, RejectionReason(id=reason)), {"occurred_at": at}
@@ -248,19 +249,18 @@ async def _completed(fact: Fact, said: Application, api: Api) -> Fact:
     texts and lists in the API's answers say that something is not shown."""
     path = f"/opportunities/{_part(said.id)}"
     node = (await api.get(f"{path}?expand=applications&expand=stage")).need_node("data")
-    stages = (await api.get("/stages", {"limit": "100"}, cache=_CACHED)).nodes("data")
-    names = {stage.id("id"): stage.text("text") for stage in [*stages, node.node("stage")]}
-    moves, now = _moves(node, names), _stage(node.node("stage").id("id"), names)
+    names = await stage_names(node, api)
+    moves, now = moves_of(node, names), stage_of(node.node("stage").id("id"), names)
     past = [stage for at, stage, _ in moves if fact.occurred_at is None or at <= fact.occurred_at]
     known: dict[str, Any] = {
         "stage": past[-1] if past else moves[0][1] if moves else now,
-        "created_at": node.epoch("createdAt", unit=_MS),
-        "updated_at": node.epoch("updatedAt", unit=_MS),
+        "created_at": node.epoch("createdAt", unit=MILLISECONDS),
+        "updated_at": node.epoch("updatedAt", unit=MILLISECONDS),
         "source": next(iter(node.texts("sources")), None),
         "url": node.node("urls").text("show"),
     }
     told: dict[str, Any] | None = {}
-    decision = await _decision_now(node.node("archived"), api)
+    decision = await decision_now(node.node("archived"), api)
     if fact.type is EventType.STAGE_CHANGED:
         told = await _move_told(fact, moves, now, names, api)
         known |= {"stage": told["to_stage"]} if told else {}
@@ -275,22 +275,28 @@ async def _completed(fact: Fact, said: Application, api: Api) -> Fact:
         told = dict.fromkeys(("from_stage", "to_stage", "changes")) | {"type": EventType.APPLICATION_UPDATED}
         told, known = {**told, "is_snapshot": True}, {**known, **decision, "stage": now}
     contact = node.id("contact") or (fact.candidate.id if fact.candidate else None)
-    told = {**told, "candidate": _candidate(node, contact), "job": await _job(node.nodes("applications"), api)}
+    told = {**told, "candidate": candidate_of(node, contact), "job": await job_of(node.nodes("applications"), api)}
     return fact.model_copy(update={**told, "application": said.model_copy(update=known), "needs_enrichment": False})
 
 
-def _moves(opportunity: Node, names: _Names) -> _Moves:
+async def stage_names(opportunity: Node, api: Api) -> Mapping[str | None, str | None]:
+    """The names of stages by their ids, also that of an opportunity, which may be gone."""
+    stages = (await api.get("/stages", {"limit": "100"}, cache=_CACHED)).nodes("data")
+    return {stage.id("id"): stage.text("text") for stage in [*stages, opportunity.node("stage")]}
+
+
+def moves_of(opportunity: Node, names: _Names) -> _Moves:
     moves = [
         (at, Stage(id=id_, name=names.get(id_), index=node.integer("toStageIndex")), node.id("userId"))
         for node in opportunity.nodes("stageChanges")
-        if (at := node.epoch("updatedAt", unit=_MS)) and (id_ := node.id("toStageId"))
+        if (at := node.epoch("updatedAt", unit=MILLISECONDS)) and (id_ := node.id("toStageId"))
     ]
     return sorted(moves, key=lambda move: move[0])
 
 
 async def _move_told(fact: Fact, moves: _Moves, now: Stage | None, names: _Names, api: Api) -> dict[str, Any] | None:
     """The move as the history has it; None where neither the history nor the present stage knows of it."""
-    to, before = (stage and _stage(stage.id, names) for stage in (fact.to_stage, fact.from_stage))
+    to, before = (stage and stage_of(stage.id, names) for stage in (fact.to_stage, fact.from_stage))
     assert to is not None
     told = fact.occurred_at
     gaps = {index: abs(at - told) for index, (at, stage, _) in enumerate(moves) if told and stage.id == to.id}
@@ -299,17 +305,18 @@ async def _move_told(fact: Fact, moves: _Moves, now: Stage | None, names: _Names
         return None if now and now.id != to.id else {"to_stage": to, "from_stage": before}
     at, to, user = moves[index]
     before = moves[index - 1][1] if index else before
-    return {"to_stage": to, "from_stage": before, "occurred_at": at, "actor": await _person(user, api)}
+    return {"to_stage": to, "from_stage": before, "occurred_at": at, "actor": await person_of(user, api)}
 
 
-async def _decision_now(archived: Node, api: Api) -> dict[str, Any]:
+async def decision_now(archived: Node, api: Api) -> dict[str, Any]:
     """What the opportunity's being archived or not says; no outcome where the type of the reason is not told."""
     if not archived:
         return _decision(Outcome.PENDING, None, None)
     id_ = archived.id("reason")
     reason = await _found("archive_reasons", id_, api)
     outcome = reason.choice("type", _REASON_TYPES)
-    return _decision(outcome, archived.epoch("archivedAt", unit=_MS), RejectionReason(id=id_, name=reason.text("text")))
+    at = archived.epoch("archivedAt", unit=MILLISECONDS)
+    return _decision(outcome, at, RejectionReason(id=id_, name=reason.text("text")))
 
 
 async def _interview_told(fact: Fact, opportunity: str, api: Api) -> dict[str, Any]:
@@ -318,26 +325,26 @@ async def _interview_told(fact: Fact, opportunity: str, api: Api) -> dict[str, A
     node = await _found(f"{opportunity[1:]}/interviews", None if is_gone else said.id, api, cache=0.0)
     if not node.id("id"):
         return {}
-    start, minutes = node.epoch("date", unit=_MS), node.integer("duration")
+    start, minutes = node.epoch("date", unit=MILLISECONDS), node.integer("duration")
     interview = Interview(
         id=said.id,
         title=node.text("subject"),
-        status=InterviewStatus.CANCELLED if node.epoch("canceledAt", unit=_MS) else InterviewStatus.SCHEDULED,
+        status=InterviewStatus.CANCELLED if node.epoch("canceledAt", unit=MILLISECONDS) else InterviewStatus.SCHEDULED,
         start=start,
         end=start + timedelta(minutes=minutes) if start and minutes and minutes in _MINUTES else None,
         location=node.text("location"),
         interviewers=[_user(user, user.id("id")) for user in node.nodes("interviewers")],
     )
     made_by = node.id("user") if fact.vendor_event == "interviewCreated" else None
-    return {"interview": interview, "actor": await _person(made_by, api)}
+    return {"interview": interview, "actor": await person_of(made_by, api)}
 
 
-async def _job(applications: Sequence[Node], api: Api) -> Job | None:
+async def job_of(applications: Sequence[Node], api: Api) -> Job | None:
     """The posting of the application that is active, which is one at most, else of the last."""
     active = [node for node in applications if not node.node("archived")]
     id_ = next((node.id("posting") for node in [*active, *applications[-1:]]), None)
     node = await _found("postings", id_, api)
-    categories, manager = node.node("categories"), await _person(node.id("hiringManager"), api)
+    categories, manager = node.node("categories"), await person_of(node.id("hiringManager"), api)
     job = Job(
         id=id_,
         title=node.text("text"),
@@ -351,7 +358,7 @@ async def _job(applications: Sequence[Node], api: Api) -> Job | None:
     return job if id_ else None
 
 
-def _candidate(node: Node, id_: str | None) -> Candidate:
+def candidate_of(node: Node, id_: str | None) -> Candidate:
     """An opportunity and a contact say who it is in the same fields, except for the place."""
     return Candidate(
         id=id_,
@@ -364,7 +371,7 @@ def _candidate(node: Node, id_: str | None) -> Candidate:
     )
 
 
-async def _person(id_: str | None, api: Api) -> Person | None:
+async def person_of(id_: str | None, api: Api) -> Person | None:
     return _user(await _found("users", id_, api), id_) if id_ else None
 
 
@@ -372,7 +379,7 @@ def _user(node: Node, id_: str | None) -> Person:
     return Person(id=id_, name=node.text("name"), email=node.text("email"))
 
 
-def _stage(id_: str | None, names: _Names) -> Stage | None:
+def stage_of(id_: str | None, names: _Names) -> Stage | None:
     return Stage(id=id_, name=names.get(id_)) if id_ else None
 
 

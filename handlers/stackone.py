@@ -6,12 +6,15 @@ SDK, read in 2026. Payload fields and the signature's encoding are as public rec
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for, whole_name
-from handlers.settings import SecretSettings
+from handlers.settings import ApiUrl, SecretSettings, all_or_none
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import (
     Application,
@@ -26,6 +29,7 @@ from router.schema import (
     Stage,
     StageKind,
 )
+from router.secret import Secret
 
 _SIGNATURE = "x-stackone-signature"
 _RECORDS = {  # the docs have the plural; the singular is taken as well, as it costs nothing
@@ -64,10 +68,22 @@ _REJECTION_KINDS = {
 _ROW = "ats_applications"
 
 
+class StackOneSettings(SecretSettings):
+    api_key: Secret | None = Field(None, description="an API key of StackOne; applications are asked for with it")
+    account: str | None = Field(None, description="the id of the linked account whose applications are asked for")
+    api_url: ApiUrl = "https://api.stackone.com"
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "api_key", "account")
+        return self
+
+
 class StackOne(ReadsRows):
     vendor = "stackone"
     title = "StackOne"
-    Settings = SecretSettings
+    Settings = StackOneSettings
+    settings: StackOneSettings
     guide = Guide(
         proof=Proof.BODY,
         confidence=Confidence.THIRD_PARTY,
@@ -78,7 +94,8 @@ class StackOne(ReadsRows):
         events=[f"{record}.{action}" for record in ("ats_applications", "ats_candidates") for action in _ACTIONS],
         verified="the x-stackone-signature header, an HMAC-SHA256 over the exact body",
         missing=[
-            "what webhooks of applications hold besides the record's id: without polling only deletions become events",
+            "what webhooks of applications hold besides the record's id: without api_key and account only deletions"
+            " become events",
             "who did it, and the job's title, which is not in the record of an application",
             "whether the status converted is a hire: it changes no outcome; name such a stage under stages if it is",
             "whether a delivery that failed is sent again",

@@ -157,7 +157,7 @@ class Workable(Enriches, Connects, Handler):
         since, until = (min(known) - _BEFORE, max(known) + _AFTER) if known else (_EVER, _NEVER)
         path = f"/candidates/{quote(fact.application.id, safe='')}/activities"
         params = {"limit": "100", "updated_after": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
-        acts = [act for node in (await api.get(path, params)).nodes("activities") if (act := _act(node))]
+        acts = [act for node in (await api.get(path, params)).nodes("activities") if (act := act_of(node))]
         told = _told_by([act for act in acts if since <= act.at <= until], fact.application)
         return [fact.model_copy(update={**told, "needs_enrichment": False})]
 
@@ -196,7 +196,7 @@ def _candidate_in(data: Node) -> Node:
 
 
 def _tell(event: str, node: Node, fired_at: datetime | None, more: Mapping[str, Any]) -> Fact:
-    application = _application(node)
+    application = application_of(node)
     created, updated_at = event == _CREATED, application.updated_at
     return Fact(
         type=EventType.APPLICATION_CREATED if created else EventType.APPLICATION_UPDATED,
@@ -205,8 +205,8 @@ def _tell(event: str, node: Node, fired_at: datetime | None, more: Mapping[str, 
         vendor_event=event,
         vendor_version=updated_at.isoformat(timespec="milliseconds") if updated_at else None,
         application=application,
-        candidate=_candidate(application.id, node),
-        job=_job(node.node("job")),
+        candidate=candidate_of(application.id, node),
+        job=job_of(node.node("job")),
         **more,
     )
 
@@ -220,12 +220,12 @@ def _tell_deletion(event: str, node: Node, fired_at: datetime | None, more: Mapp
         vendor_event=event,
         application=Application(id=id_),  # keeps the order with what was told of it before
         candidate=Candidate(id=id_),
-        job=_job(node.node("job", sometimes=True)),
+        job=job_of(node.node("job", sometimes=True)),
         **more,
     )
 
 
-def _application(node: Node) -> Application:
+def application_of(node: Node) -> Application:
     name, kind = node.text("stage"), node.choice("stage_kind", _STAGE_KINDS)
     stage = Stage(name=name, kind=kind) if name else None
     disqualified, withdrew = node.flag("disqualified"), node.flag("withdrew", sometimes=True)
@@ -267,7 +267,7 @@ def _answer(node: Node) -> Answer | None:
     return Answer(question=question, answer=said)
 
 
-def _candidate(id_: str, node: Node) -> Candidate:
+def candidate_of(id_: str, node: Node) -> Candidate:
     email, phone = node.text("email"), node.text("phone")
     place = node.node("location", sometimes=True).text("location_str")
     return Candidate(
@@ -285,11 +285,11 @@ def _candidate(id_: str, node: Node) -> Candidate:
     )
 
 
-def _job(node: Node) -> Job | None:
+def job_of(node: Node) -> Job | None:
     return Job(id=node.id("shortcode"), title=node.text("title", sometimes=True)) if node else None
 
 
-class _Act(NamedTuple):
+class Act(NamedTuple):
     """One activity of a candidate. ``to`` is the name of the stage that it led to."""
 
     at: datetime
@@ -299,13 +299,13 @@ class _Act(NamedTuple):
     member: Person | None
 
 
-def _act(node: Node) -> _Act | None:
+def act_of(node: Node) -> Act | None:
     at, name = node.time("created_at"), node.text("action")
     before, member = node.node("action_stage", sometimes=True), node.node("member", sometimes=True)
     stage, slug = before.text("name"), before.text("slug", sometimes=True)
     if at is None or name is None:
         return None
-    return _Act(
+    return Act(
         at,
         name,
         Stage(name=stage, kind=_STAGE_KINDS.get(slug or "")) if stage else None,
@@ -314,7 +314,7 @@ def _act(node: Node) -> _Act | None:
     )
 
 
-def _told_by(acts: Sequence[_Act], application: Application) -> dict[str, Stage | Person | None]:
+def _told_by(acts: Sequence[Act], application: Application) -> dict[str, Stage | Person | None]:
     """From where the candidate came to the present stage, and who did that or, if it was later, disqualified."""
     stage, declined = application.stage, application.outcome is Outcome.DECLINED
     moves = [act for act in acts if stage and act.to == stage.name]
@@ -324,7 +324,7 @@ def _told_by(acts: Sequence[_Act], application: Application) -> dict[str, Stage 
     return {"from_stage": move and move.from_stage, "actor": last and last.member}
 
 
-def _at(act: _Act) -> datetime:
+def _at(act: Act) -> datetime:
     return act.at
 
 

@@ -175,7 +175,9 @@ def _news_of_snapshot(state: ApplicationState, fact: Fact) -> Iterator[EventType
         yield EventType.STAGE_CHANGED
     if decided:
         yield EventType.OUTCOME_CHANGED
-    if not moved and not decided and state.content is not None and content_of(fact) != state.content:
+    # what polling recovers says the rest in other words than a webhook
+    is_comparable = state.content is not None and not fact.recovered
+    if not moved and not decided and is_comparable and content_of(fact) != state.content:
         yield EventType.APPLICATION_UPDATED
 
 
@@ -227,7 +229,7 @@ def _stage(fact: Fact) -> Stage | None:
 
 def _learn(state: ApplicationState, fact: Fact) -> ApplicationState:
     changed: dict[str, object] = {"version": fact.vendor_version or state.version}
-    if fact.type in _TELL_CONTENT and not fact.needs_enrichment:
+    if fact.type in _TELL_CONTENT and not fact.needs_enrichment and not fact.recovered:
         changed["content"] = content_of(fact) or state.content
     if fact.application is not None:
         job = _job(state, fact)

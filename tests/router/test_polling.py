@@ -19,7 +19,7 @@ from handlers.enriching import Access
 from handlers.homerun import Homerun, HomerunSettings
 from handlers.polling import homerun
 from handlers.polling.homerun import HomerunPolls
-from router import vendor_api
+from router import polled_rows, vendor_api
 from router.client import Client
 from router.config.check import check, load
 from router.drift import replay
@@ -111,6 +111,25 @@ async def test_a_row_that_can_not_be_read_is_kept_once_and_replayed(there: World
     again = await replay(there.ledger, kept.id, there.polling.source)
     assert again is not None
     assert again.reason == "id: is missing"
+
+
+async def test_what_just_changed_is_left_to_the_webhook_that_is_on_its_way(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world("merge", ledger) as there:
+        one = there.account.add_old(1)[0]
+        await there.poll()
+        there.account.move(one, there.account.stages[1])
+        await there.poll()
+        assert await there.told() == []
+        monkeypatch.setattr(polled_rows, "SETTLE", timedelta(0))
+        await there.poll()
+        assert await there.told() == [(EventType.STAGE_CHANGED, one.id, there.account.stages[1])]
+        [event] = await there.events()
+        assert event.recovered
+        counts = await there.ledger.counts()
+        assert counts[SOURCE, "recovered"] == 1
+        assert SOURCE in await there.ledger.last_recovered()
 
 
 # --- who polls, and when ------------------------------------------------------------------------------------------

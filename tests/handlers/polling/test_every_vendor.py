@@ -24,7 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for the vendor, nor for webhooks."""
     monkeypatch.setattr(vendor_api, "REFUSED_PAUSE", 0.0)
     monkeypatch.setattr(vendor_api, "UNAVAILABLE_PAUSE", 0.0)
-    monkeypatch.setattr(polled_rows, "SETTLE", timedelta(0))
+    monkeypatch.setattr(polled_rows, "SETTLE", timedelta(days=-1))
     for vendor in VENDORS:
         module = adapters.by_vendor()[vendor].__module__
         monkeypatch.setattr(f"{module}.PER_PAGE", 3)
