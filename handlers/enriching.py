@@ -40,14 +40,15 @@ class Unavailable(ApiProblem):
 class Access:
     """``base``: the URL that paths are appended to. ``headers`` carry the credentials, names in lower case.
 
-    ``per_second``: how many calls the vendor allows; ``at_once``: how many at the same time. ``grant``: what the
-    `authorization` header is had with, where it does not last.
+    ``per_second``: how many calls the vendor allows; ``at_once``: how many at the same time; ``timeout``: seconds that
+    one may take. ``grant``: what the `authorization` header is had with, where it does not last.
     """
 
     base: str
     headers: Mapping[str, str] = field(repr=False)
     per_second: float = 5.0
     at_once: int = 4
+    timeout: float = 10.0
     grant: Grant | None = None
 
 
@@ -61,6 +62,9 @@ class Api(Protocol):
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, cache: float = 0.0) -> Node:
         """The JSON that GET answers; a list comes as an object with ``items``. ``cache``: seconds it may be reused."""
+
+    async def raw(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> bytes:
+        """What is answered to a body that is no JSON, also where the status is 500: SOAP tells its faults with it."""
 
     async def send(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Node:
         """The JSON answer to a request with a JSON body; an empty object where the answer has no body."""

@@ -6,17 +6,18 @@ form, the row of a report.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings, all_or_none
 from router.schema import (
     OUTCOME_OF_KIND,
     Application,
@@ -29,6 +30,7 @@ from router.schema import (
     RejectionReason,
     Stage,
 )
+from router.secret import Secret
 
 _WD = "{urn:com.workday/bsvc}"
 _REPORT, _SOAP = "Report_Entry", "Job_Applied_To_Data"
@@ -69,9 +71,21 @@ class Columns(BaseModel):
 
 
 class WorkdaySettings(SourceSettings):
+    report_url: ApiUrl | None = Field(None, description="the report's address as a web service, without format=json")
+    since_prompt: str | None = Field(None, description="the report's prompt for what changed since, if it has one")
+    soap_url: ApiUrl | None = Field(None, description="https://HOST/ccx/service/TENANT/Recruiting/v42.1")
+    user: str | None = Field(None, description="an integration system user; for soap_url with @TENANT behind it")
+    password: Secret | None = Field(None, description="its password")
     columns: Columns = Field(
         Columns(), description="the XML aliases of a report's columns, where they are your own: docs/workday.md"
     )
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "user", "password")
+        if self.report_url is not None and self.soap_url is not None:
+            raise PydanticCustomError("api", "give report_url or soap_url: one of them is read")
+        return self
 
 
 class Workday(PolledHandler):
@@ -99,10 +113,12 @@ class Workday(PolledHandler):
         if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"<":
             return super().parse_answer(body)
         columns: dict[str, str] = self.settings.columns.model_dump()
+        tree = _tree(body)
         rows: list[object] = [
-            {columns.get(name, name): value for name, value in row.items()} for row in _applications(_tree(body))
+            {columns.get(name, name): value for name, value in row.items()} for row in _applications(tree)
         ]
-        return Node.of({_SOAP: rows})
+        pages = tree.findtext(f".//{_WD}Response_Results/{_WD}Total_Pages") or "1"
+        return Node.of({_SOAP: rows, "Total_Pages": int(pages) if pages.isdecimal() else 1})
 
     def rows(self, answer: Node) -> Sequence[Node]:
         """Rows without an application are of prospects; a report without any has another name for the column."""

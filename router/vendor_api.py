@@ -21,9 +21,6 @@ from handlers.reading import Node
 from router.access_token import AccessToken, NoToken
 from router.client import Answer, Client, NoAnswer
 
-CALL_SECONDS = 10.0
-"""A call takes no longer."""
-
 REFUSED_PAUSE = 30.0
 UNAVAILABLE_PAUSE = 5.0
 LONGEST_PAUSE = 600.0
@@ -68,6 +65,13 @@ class VendorApi:
         """See `handlers.enriching.Api.send`."""
         return await self._call(method, path, body, headers)
 
+    async def raw(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> bytes:
+        """See `handlers.enriching.Api.raw`."""
+        answer = await self._answer(method, path, content, headers)
+        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._check(answer)
+        return answer.body
+
     @property
     def busy(self) -> bool:
         """Whether a call would have to wait for another one, or for a pause to end."""
@@ -88,19 +92,23 @@ class VendorApi:
     async def _call(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Node:
+        content = b"" if body is None else json.dumps(body).encode()
+        given = {"content-type": "application/json", **(headers or {})} if content else headers or {}
+        return self._read(await self._answer(method, path, content, given))
+
+    async def _answer(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         if ".." in path.partition("?")[0].split("/"):  # an id out of a body must not lead elsewhere
             raise NotThere("this is no path of the vendor's API")
         if self.pause and self._pause_problem is not None:
             raise self._pause_problem
         async with self._at_once:
             await self._in_turn()
-            answer = await self._authorised(method, path, body, headers or {})
-        return self._read(answer)
+            return await self._authorised(method, path, content, headers)
 
-    async def _authorised(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Answer:
+    async def _authorised(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         """With a token that ends, a refusal may mean that it was taken back early: then with a new one, once."""
         if self._token is None:
-            return await self._request(method, path, body, headers)
+            return await self._request(method, path, content, headers)
         for _ in range(2):
             try:
                 authorization = await self._token.header()
@@ -108,7 +116,7 @@ class VendorApi:
                 if none.refused:
                     raise self._paused(Refused(str(none)), REFUSED_PAUSE) from None
                 raise self._paused(Unavailable(str(none)), none.wait) from None
-            answer = await self._request(method, path, body, {**headers, "authorization": authorization})
+            answer = await self._request(method, path, content, {**headers, "authorization": authorization})
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 break
             self._token.forget(authorization)
@@ -126,24 +134,21 @@ class VendorApi:
         self._next_call = max(now, self._next_call) + 1 / self._access.per_second
         await asyncio.sleep(self._next_call - now - 1 / self._access.per_second)
 
-    async def _request(self, method: str, path: str, body: object, headers: Mapping[str, str]) -> Answer:
-        content = b"" if body is None else json.dumps(body).encode()
+    async def _request(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
         sent = {"accept": "application/json", **self._access.headers, **headers}
-        if content:
-            sent.setdefault("content-type", "application/json")
         try:
             return await self._client.request(
                 method,
                 self._access.base.rstrip("/") + quote(path, safe="/?&=%:,+[]@!$'()*;~"),
                 body=content,
                 headers=sent,
-                timeout=CALL_SECONDS,
+                timeout=self._access.timeout,
                 keep=_LARGEST_ANSWER,
             )
         except NoAnswer as error:
             raise self._paused(Unavailable(f"the vendor's API did not answer ({error.reason})"), None) from None
 
-    def _read(self, answer: Answer) -> Node:
+    def _check(self, answer: Answer) -> None:
         status = answer.status
         if status in _REFUSED:
             raise self._paused(Refused(f"the vendor's API refuses the credentials ({status})"), REFUSED_PAUSE)
@@ -156,6 +161,9 @@ class VendorApi:
         self._pause_problem = None
         if (wait := _used_up(answer)) is not None:
             self._paused(Unavailable("the vendor's limit is used up for now"), wait)
+
+    def _read(self, answer: Answer) -> Node:
+        self._check(answer)
         if not answer.body.strip():
             return Node.of({})
         try:

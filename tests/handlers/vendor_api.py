@@ -23,12 +23,13 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 @dataclass(frozen=True)
 class Asked:
     """One request as it came. ``target`` is the path with its query; ``json`` the body, or what a form holds, or None
-    where there was none."""
+    where there was none or it is XML; ``text`` is the body as it came."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     json: object
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]
     async def handle(request: Request) -> Response:
         body = await request.body()
         target = request.scope["raw_path"].decode() + (f"?{request.url.query}" if request.url.query else "")
-        asked = Asked(request.method, target, dict(request.headers), _read(request, body))
+        asked = Asked(request.method, target, dict(request.headers), _read(request, body), body.decode())
         running.asked.append(asked)
         told = running.answer(asked)
         content = told.body if isinstance(told.body, bytes) else b"" if told.body is None else json.dumps(told.body)
@@ -81,7 +82,7 @@ async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]
 def _read(request: Request, body: bytes) -> object:
     if request.headers.get("content-type") == "application/x-www-form-urlencoded":
         return dict(parse_qsl(body.decode()))
-    return json.loads(body) if body else None
+    return json.loads(body) if body and "xml" not in request.headers.get("content-type", "") else None
 
 
 @asynccontextmanager

@@ -50,6 +50,9 @@ class Account(ABC):
     """Made by the tests of polling for every vendor; its subclass says how its vendor's API answers."""
 
     vendor: ClassVar[str]
+    way: ClassVar[str] = ""
+    """Which of the vendor's APIs it is, where there are several."""
+
     stages: ClassVar[Sequence[str]] = ("Applied", "Phone Screen", "Onsite", "Final Round")
     """Names of undecided stages; applications begin in the first."""
 

@@ -31,9 +31,9 @@ Told = tuple[str, str, str | None]
 
 @cache
 def accounts() -> dict[str, type[Account]]:
-    """The made-up accounts of all vendors, found by being here."""
+    """The made-up accounts of all vendors by vendor, and by way where there are several, found by being here."""
     found = concrete_subclasses("tests.handlers.polling", Account)  # type: ignore[type-abstract]
-    return {account.vendor: account for account in found}
+    return {f"{account.vendor} {account.way}".strip(): account for account in found}
 
 
 class World:
@@ -98,9 +98,9 @@ def _said(event: Event) -> Told:
 
 
 @asynccontextmanager
-async def world(vendor: str, ledger: Ledger, per_page: int = 3) -> AsyncIterator[World]:
+async def world(name: str, ledger: Ledger, per_page: int = 3) -> AsyncIterator[World]:
     """As long as the context lasts, the account is there and what polling finds is worked off."""
-    account = accounts()[vendor](per_page)
+    account = accounts()[name](per_page)
     async with stand_in(account.answer) as running, Client() as client:
         made = World(account, running, ledger, client)
         working = asyncio.create_task(made.loop.run())
