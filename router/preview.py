@@ -34,6 +34,7 @@ from sinks.base import SinkSettings
 
 _DATE = re.compile(r"<!date\^(\d+)\^[^|>]*\|[^>]*>")
 _LINK = re.compile(r"<[^<>|]*\|([^<>]*)>")
+_MENTION = re.compile(r"<(@\w+)>")
 _STYLES = {"bold": "bold", "code": "bold reverse"}
 _HAPPENED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -148,7 +149,7 @@ def _drawn(block: Mapping[str, Any]) -> Iterator[Text]:
         yield Text("  ").join(Text(plain(_DATE.sub(_local, note["text"])), "dim") for note in block["elements"])
         return
     if block["type"] == "section":
-        lines = _unescaped(_LINK.sub(r"\1", block["text"]["text"])).split("\n")
+        lines = _unescaped(_MENTION.sub(r"\1", _LINK.sub(r"\1", block["text"]["text"]))).split("\n")
         yield from (Text(plain(line)) for line in lines)
         return
     for section in block["elements"]:

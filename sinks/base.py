@@ -206,6 +206,10 @@ class SinkSettings(BaseModel):
         """Which fields the settings ask for, and where in them."""
         return iter(())
 
+    def advice(self) -> Iterator[tuple[Place, str]]:
+        """What is right by itself and yet hardly meant, and where in the settings."""
+        return iter(())
+
     def overridden(self, overrides: Mapping[str, Any]) -> Self:
         """The same settings, some of them otherwise.
 

@@ -6,7 +6,7 @@ What Slack answers: https://docs.slack.dev/reference/methods/chat.postMessage
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -19,10 +19,10 @@ from router.schema import Event
 from router.secret import Secret
 from router.templates import Asked, BadTemplate, Target, Template, compiled, is_template
 from router.units import zone_of
-from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings
+from sinks.base import RESPONSE_KEPT, Delivery, Outcome, Place, Result, Sink, SinkSettings, located
 from sinks.slack_history import EVENT_TYPE, LAGS_SECONDS, Histories, NotAtAll, NotNow, told_by
 from sinks.slack_message import message, own_message
-from sinks.slack_text import CHANNEL, CHANNEL_ID, MRKDWN, TOKEN_REFUSED
+from sinks.slack_text import CHANNEL, CHANNEL_ID, MEMBER_ID, MRKDWN, TOKEN_REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,9 @@ def _one_spelling(channel: str) -> str:
     return f"#{name}"
 
 
+_EXAMPLE, _MENTION = "ann@example.com: U012AB3CD", "{{ recruiter | mention }}"
+_AT_FIELD = re.compile(r"(?<!\w)@\s*\{\{")
+_EVERYBODY = re.compile(r"(?<!\w)@(here|channel|everyone)\b")
 _CHANNELS = "write the channel's name in small letters, such as hiring or team-berlin, or its id, such as C0123456789"
 
 
@@ -132,6 +135,31 @@ def _checked_channel(channel: str) -> str:
 def _checked_template(text: str) -> str:
     _compiled(text, MRKDWN)
     return text
+
+
+def _checked_people(people: Mapping[str, str]) -> Mapping[str, str]:
+    """Addresses are compared without case, as everything is that routes look for."""
+    problems: list[tuple[Place, str]] = []
+    found: dict[str, str] = {}
+    for name, identifier in people.items():
+        address = name.strip().casefold()
+        if not _ADDRESS.fullmatch(address):
+            problems.append(((name,), "write the e-mail address that the ATS has, as in ann@example.com: U012AB3CD"))
+        elif not MEMBER_ID.fullmatch(identifier):
+            problems.append(((name,), _MEMBERS))
+        elif address in found:
+            problems.append(((name,), "this address stands here twice; remove one of the two"))
+        found[address] = identifier
+    if problems:
+        raise located(problems)
+    return found
+
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_MEMBERS = (
+    "this is no member id of Slack: one begins with U or W, such as U012AB3CD, and stands in the person's profile in"
+    " Slack, under the three dots"
+)
 
 
 def _compiled(text: str, target: Target) -> Template:
@@ -152,6 +180,11 @@ class SlackSettings(SinkSettings):
     template: Annotated[str, AfterValidator(_checked_template)] | None = Field(
         None, min_length=1, description="The message in your words, with fields of the event; instead of ours."
     )
+    people: Annotated[Mapping[str, str], AfterValidator(_checked_people)] = Field(
+        {},
+        description="Whom a template can mention: e-mail addresses, as the ATS has them, and the members' ids in"
+        " Slack, such as U012AB3CD.",
+    )
     webhook_url: Annotated[Secret, AfterValidator(_checked_webhook_url)] | None = Field(
         None,
         description="Instead of token and channel: the URL of an incoming webhook, which has its channel built in.",
@@ -171,6 +204,17 @@ class SlackSettings(SinkSettings):
             yield ("channel",), compiled(self.channel, CHANNEL).asked
         if self.template is not None:
             yield ("template",), compiled(self.template, MRKDWN).asked
+
+    def advice(self) -> Iterator[tuple[Place, str]]:
+        if self.template is None:
+            return
+        template = compiled(self.template, MRKDWN)
+        if template.mentions and not self.people:
+            yield ("template",), "nobody can be mentioned: write people: into the sink, and below it " + _EXAMPLE
+        if _AT_FIELD.search(self.template):
+            yield ("template",), f"a @ before a field mentions nobody; write {_MENTION}, and {_EXAMPLE} below people:"
+        for everybody in _EVERYBODY.finditer("".join(template.fixed)):
+            yield ("template",), f"{everybody[0]} mentions nobody; write <!{everybody[1]}>"
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
@@ -204,6 +248,7 @@ class Slack(Sink):
         self._zone = zone_of(settings.timezone)
         self._channel = None if settings.channel is None else compiled(settings.channel, CHANNEL)
         self._template = None if settings.template is None else compiled(settings.template, MRKDWN)
+        self._people = settings.people
         self._headers = {"content-type": "application/json; charset=utf-8"}
         self._gives_up = settings.on_ambiguous == "give_up"
         self._histories: Histories | None = None
@@ -227,7 +272,8 @@ class Slack(Sink):
     def render(self, delivery: Delivery) -> bytes:
         """Without the channel: a wrong one can then be mended in the configuration for messages that wait."""
         event = delivery.event
-        arguments = own_message(event, self._template, self._zone) if self._template else message(event)
+        own = self._template
+        arguments = own_message(event, own, self._zone, self._people) if own else message(event)
         if self._channel is not None:
             # By this key the message can be found again. Every member of the channel can read it.
             payload = {"delivery_key": delivery.id}

@@ -23,7 +23,7 @@ from router.schema import (
     RejectionKind,
     Stage,
 )
-from router.templates import Template, is_web_address
+from router.templates import People, Template, is_web_address
 from sinks.slack_text import cleaned, cut, escaped
 
 Element = dict[str, Any]
@@ -80,12 +80,13 @@ def message(event: Event) -> dict[str, Any]:
     }
 
 
-def own_message(event: Event, template: Template, zone: tzinfo) -> dict[str, Any]:
+def own_message(event: Event, template: Template, zone: tzinfo, people: People) -> dict[str, Any]:
     """As `message`, in the words of a template; where these come to nothing, in ours."""
-    said = cut(template.text(event, zone).strip(), _LONGEST_SECTION)
+    said = cut(template.text(event, zone, people).strip(), _LONGEST_SECTION)
     if not cleaned(said):
         return message(event)
-    plain = _LABELLED.sub(_label, said).translate(_NO_FORMAT)
+    named = template.text(event, zone).strip() if template.mentions else said  # a notification mentions nobody
+    plain = _LABELLED.sub(_label, named).translate(_NO_FORMAT)
     words = cut(cleaned(plain, len(plain)), _LONGEST_NOTIFICATION)
     marks = " ".join(_marks(event))
     blocks: list[Element] = [{"type": "section", "text": {"type": "mrkdwn", "text": said, "verbatim": True}}]
@@ -97,7 +98,7 @@ def own_message(event: Event, template: Template, zone: tzinfo) -> dict[str, Any
 
 
 def _label(link: re.Match[str]) -> str:
-    """What a link or a date says; a mention of people says nothing here."""
+    """What a link or a date says; a mention that is written into the template says nothing here."""
     return link[1] or ""
 
 

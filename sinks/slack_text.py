@@ -75,7 +75,8 @@ def _in_channel(text: str) -> str:
 
 
 CHANNEL_ID = re.compile(r"[CDGU][A-Z0-9]{8,}")
-MRKDWN = Target("slack", _in_mrkdwn, _link)
+MEMBER_ID = re.compile(r"[UW][A-Z0-9]{7,}")
+MRKDWN = Target("slack", _in_mrkdwn, _link, "<@{}>".format)
 CHANNEL = Target("channel", _in_channel, lambda _, words: _in_channel(words))
 
 TOKEN_REFUSED = frozenset({"not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired"})

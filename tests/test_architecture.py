@@ -26,7 +26,7 @@ GROUND = {
     "router",
     *(f"router.{name}" for name in ("schema", "secret", "units", "client", "transport", "access_token")),
     *(f"router.{name}" for name in ("plugins", "fields", "wording", "allowed")),
-    *(f"router.templates{name}" for name in ("", ".compiled", ".filters", ".language")),
+    *(f"router.templates{name}" for name in ("", ".compiled", ".filters", ".language", ".mistakes")),
 }
 """What handlers and sinks may use of the router. It stands on nothing else of ours."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from router.conditions import Pattern, comparable, folded
 from router.config.faults import Fault, Path
 from router.config.located_yaml import Document
+from router.config.settings import Config
 from router.fields import field_at, text_of
 from router.implication import all_imply
 from router.rules import Asked, CompiledRoute
@@ -84,6 +85,20 @@ def _named(route: object) -> list[str]:
     names = route.get("send_to") if isinstance(route, dict) else None
     several = names if isinstance(names, list) else [names]
     return [str(name) for one in several for name in (one if isinstance(one, dict) else [one]) if name is not None]
+
+
+def of_sinks(document: Document, config: Config) -> Iterator[Fault]:
+    """What sinks say of their settings, and of what routes have otherwise."""
+    for name, settings in config.sinks.items():
+        for place, sentence in settings.advice():
+            yield _at(document, ("sinks", name, *place), sentence)
+    routes: list[tuple[Path, CompiledRoute]] = [(("routes", i), one) for i, one in enumerate(config.rules.routes)]
+    default = config.rules.default
+    for path, route in [*routes, *([(("default",), default)] if default else [])]:
+        for i, to in enumerate(route.send_to):
+            for place, sentence in config.sinks[to.sink].overridden(to.overrides).advice() if to.overrides else ():
+                if place[0] in to.overrides:
+                    yield _at(document, document.known_part((*path, "send_to", i, to.sink, *place)), sentence)
 
 
 def several_in_one(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ import handlers
 import sinks
 from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
-from router.config.advice import Seen, never_seen, several_in_one, unreachable, unused_default, unused_sinks
+from router.config.advice import Seen, never_seen, of_sinks, several_in_one, unreachable, unused_default, unused_sinks
 from router.config.cases import CaseCheck, Names
 from router.config.confusions import in_default, in_route, in_stages, unknown_sink
 from router.config.errors import ConfigError, ConfigErrors, report
@@ -88,6 +88,7 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
     if config is not None:
         warnings += unpolled(document, config.sources)
+        warnings += of_sinks(document, config)
     if seen is not None:
         warnings += never_seen(document, work.routes, seen)
     return Checked(config, tuple(report(str(path), document, [*work.faults, *warnings])))

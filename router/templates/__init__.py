@@ -5,7 +5,7 @@ else, with every name that no event has, when the configuration is loaded; rende
 something of any value. `compiled` has the rest: for each target values are escaped in their own way.
 """
 
-from router.templates.compiled import HTML, PLAIN, Target, Template, compiled, filled, is_template, texts_in
+from router.templates.compiled import HTML, PLAIN, People, Target, Template, compiled, filled, is_template, texts_in
 from router.templates.filters import is_web_address
 from router.templates.language import Asked, BadTemplate
 
@@ -14,6 +14,7 @@ __all__ = [
     "PLAIN",
     "Asked",
     "BadTemplate",
+    "People",
     "Target",
     "Template",
     "compiled",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import nodes
@@ -13,11 +14,16 @@ from jinja2.runtime import Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from router.schema import Event
-from router.templates.filters import FILTERS, link, member, shown
-from router.templates.language import EVENT, INNER, LINK, ZONE, Asked, BadTemplate, check
+from router.templates.filters import FILTERS, link, member, mention, shown
+from router.templates.language import EVENT, INNER, LINK, MENTION, PEOPLE, ZONE, Asked, BadTemplate, check
 
 LONGEST_OUTPUT = 20_000
 """Characters that a template makes at most; what is beyond is left out."""
+
+People = Mapping[str, str]
+"""Folded e-mail addresses, and the ids by which these people are mentioned."""
+
+NOBODY: People = MappingProxyType({})
 
 _VALUE = "_value"
 _MARKS = re.compile(r"\{[{%#]")
@@ -25,11 +31,13 @@ _MARKS = re.compile(r"\{[{%#]")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What templates are rendered for: how a value is written there, and how a link is (address, words)."""
+    """What templates are rendered for: how a value is written there, how a link is (address, words), and where people
+    can be mentioned, how somebody with this id is."""
 
     name: str
     escape: Callable[[str], str]
     link: Callable[[str, str], str]
+    mention: Callable[[str], str] | None = None
 
 
 def _html_link(url: str, words: str) -> str:
@@ -66,20 +74,29 @@ def _environment(target: Target) -> _Environment:
     environment = _Environment(finalize=finalize, autoescape=False)
     environment.globals, environment.tests = {}, {}
     environment.filters = {**FILTERS, **INNER, LINK: linked}
+    if write := target.mention:
+
+        def mentioned(value: object, people: People) -> str:
+            written = (write(known) if known else target.escape(name) for name, known in mention(value, people))
+            return _Written(", ".join(written))
+
+        environment.filters[MENTION] = mentioned
     return environment
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """``asked`` are the fields that it shows or looks at, ``fixed`` the pieces of text between them."""
+    """``asked`` are the fields that it shows or looks at, ``fixed`` the pieces of text between them; ``mentions``:
+    whether it mentions people."""
 
     asked: Sequence[Asked]
     fixed: Sequence[str]
+    mentions: bool
     _render: Callable[[Mapping[str, Any]], Any]
 
-    def text(self, event: Event, zone: tzinfo = UTC) -> str:
-        """Rendered. Dates and times are those of the zone."""
-        return shown(self.value(event, zone))
+    def text(self, event: Event, zone: tzinfo = UTC, people: People = NOBODY) -> str:
+        """Rendered. Dates and times are those of the zone; whom ``people`` lacks is called by name where mentioned."""
+        return shown(self._render({EVENT: event, ZONE: zone, PEOPLE: people}))
 
     def value(self, event: Event, zone: tzinfo = UTC) -> Any:
         """As `text`; of a template that was compiled so, what its one expression gives: a number, a list, nothing."""
@@ -145,4 +162,5 @@ def compiled(text: str, target: Target, *, keeps_kind: bool = False) -> Template
         value = context.vars[_VALUE]
         return None if isinstance(value, Undefined) else value
 
-    return Template(checked.asked, checked.fixed, text_of_it if checked.value is None else value_of_it)
+    render = text_of_it if checked.value is None else value_of_it
+    return Template(checked.asked, checked.fixed, checked.mentions, render)

@@ -142,6 +142,16 @@ def link(value: Any, words: Any = "") -> tuple[str, str] | str:
     return (url, text or url) if is_web_address(url) else text
 
 
+def mention(value: Any, people: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    """The name of each person, and the id that ``people`` has for the folded e-mail address."""
+    return [(shown(one), people.get(_folded(_address(one)))) for one in items(value) if shown(one)]
+
+
+def _address(person: Any) -> Any:
+    """That of a person, never the name; a field of one's own may be the address itself."""
+    return member(person, "email") if isinstance(person, BaseModel | dict) else person
+
+
 def date(value: Any, zone: tzinfo, form: str = "%d %b %Y") -> str:
     return _formatted(value, zone, form)
 
@@ -191,7 +201,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "truncate": truncate,
     "upper": upper,
 }
-"""Those that are the same for every target; ``link`` is the target's own."""
+"""Those that are the same for every target; ``link`` and ``mention`` are the target's own."""
 
 IN_ZONE = frozenset({"date", "time", "datetime"})
 """Filters that are given the zone as their first argument."""

@@ -6,18 +6,19 @@ so that nothing else can be reached. What could fail or take long on some values
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from router.fields import Shape, UnknownField, is_field
+from router.schema import Person
 from router.templates import filters
 from router.templates.filters import FILTERS, IN_ZONE
+from router.templates.mistakes import in_line, misuse, plain, word_of
 from router.wording import did_you_mean, listed, quoted
 
-EVENT, ZONE, LINK = "_event", "_zone", "link"
+EVENT, ZONE, PEOPLE, LINK, MENTION = "_event", "_zone", "_people", "link", "mention"
 INNER: Mapping[str, Callable[..., object]] = {
     "_items": filters.items,
     "_equal": filters.equal,
@@ -32,11 +33,13 @@ _DEEPEST_LOOP = 2
 _DEEPEST = 40
 _LOOP = ("first", "last", "index", "length")
 _COMPARISONS = {"eq": "_equal", "ne": "_equal", "in": "_within", "notin": "_within"}
-_DIRECTIVE = re.compile(r"%(-?[a-zA-Z%])?")
-_DIRECTIVES = frozenset("aAbBdeFGHIjmMpRSTuUVwWxXyYzZc%")
 _ONE_BRACE = re.compile(r"(?<![{$])\{\s*([a-z_]+(?:\.[a-z_]+)*)\s*\}(?!\})")
 _SIGNATURES = {name: inspect.signature(use) for name, use in FILTERS.items()}
 _SIGNATURES[LINK] = inspect.signature(filters.link)
+_SIGNATURES[MENTION] = inspect.signature(filters.mention)
+_GIVEN = {**dict.fromkeys(IN_ZONE, ZONE), MENTION: PEOPLE}
+"""What filters are given as their first argument, besides the value."""
+
 _SHOWS = "a template only shows fields"
 
 
@@ -60,6 +63,7 @@ class Checked:
     value: nodes.Expr | None
     asked: Sequence[Asked]
     fixed: Sequence[str]
+    mentions: bool
 
 
 def check(text: str, environment: Environment, *, keeps_kind: bool = False) -> Checked:
@@ -72,10 +76,10 @@ def check(text: str, environment: Environment, *, keeps_kind: bool = False) -> C
         raise BadTemplate(f"a template has at most {LONGEST} characters, this one has {len(text)}")
     try:
         root = environment.parse(text)
-        checker = _Checker(text)
+        checker = _Checker(text, environment.filters.keys())
         return checker.template(root, keeps_kind)
     except TemplateSyntaxError as error:
-        raise BadTemplate(_in_line(_plain(error.message or ""), text, error.lineno)) from None
+        raise BadTemplate(in_line(plain(error.message or ""), text, error.lineno)) from None
     except (RecursionError, ValueError, MemoryError):
         raise BadTemplate("this is nested too deeply, or has a number that is too long") from None
 
@@ -92,8 +96,10 @@ class _Scope:
 class _Checker:
     """Gathers mistakes; gives back the tree as it shall be compiled."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, filters_there: Collection[str]) -> None:
         self._text = text
+        self._filters = filters_there
+        self._mentions = False
         self._mistakes: list[str] = []
         self._asked: list[Asked] = []
         self._fixed: list[str] = []
@@ -111,7 +117,7 @@ class _Checker:
                 body = self._statements(root.body, _Scope())
         if self._mistakes:
             raise BadTemplate("; ".join(dict.fromkeys(self._mistakes)))
-        return Checked(body, value, tuple(dict.fromkeys(self._asked)), tuple(self._fixed))
+        return Checked(body, value, tuple(dict.fromkeys(self._asked)), tuple(self._fixed), self._mentions)
 
     def _statements(self, statements: Sequence[nodes.Node], scope: _Scope) -> list[nodes.Node]:
         return [made for statement in statements if (made := self._statement(statement, scope)) is not None]
@@ -124,7 +130,7 @@ class _Checker:
                 return self._if(node, scope)
             case nodes.For():
                 return self._for(node, scope)
-        self._mistake(f"{_SHOWS}, with if and for; it can't {_word_of(node)}", node.lineno)
+        self._mistake(f"{_SHOWS}, with if and for; it can't {word_of(node)}", node.lineno)
         return None
 
     def _part(self, node: nodes.Expr, scope: _Scope) -> nodes.Expr:
@@ -201,7 +207,7 @@ class _Checker:
                 return nodes.CondExpr(self._tested(node.test, scope), yes, no, lineno=node.lineno), None
             case nodes.List() | nodes.Tuple():
                 return nodes.List([self._shown(item, scope) for item in node.items], lineno=node.lineno), None
-        self._mistake(f"{_SHOWS}; it can't {_word_of(node)}", node.lineno)
+        self._mistake(f"{_SHOWS}; it can't {word_of(node)}", node.lineno)
         return nodes.Const(None), None
 
     def _field(self, node: nodes.Expr, scope: _Scope) -> tuple[nodes.Expr, Shape | None]:
@@ -257,45 +263,36 @@ class _Checker:
             hint = did_you_mean(node.name, _SIGNATURES) or f"; known: {listed(sorted(_SIGNATURES), 'and')}"
             self._mistake(f"there is no filter {quoted(node.name)}{hint}", node.lineno, node.name)
             return nodes.Const(None), None
-        keeps = node.name in ("first", "last")
-        value, shape = self._expression(node.node, scope) if keeps else (self._shown(node.node, scope), None)
+        if node.name not in self._filters:
+            self._mistake(f"{quoted(node.name)} works in messages to Slack only", node.lineno, node.name)
+            return nodes.Const(None), None
+        shape = None
+        if node.name in ("first", "last"):
+            value, shape = self._expression(node.node, scope)
+        else:
+            value = (self._people if node.name == MENTION else self._shown)(node.node, scope)
         arguments = [self._shown(argument, scope) for argument in node.args]
-        zone = [nodes.Name(ZONE, "load")] if node.name in IN_ZONE else []
-        if problem := _misuse(node, known, len(zone)):
+        given = [nodes.Name(_GIVEN[node.name], "load")] if node.name in _GIVEN else []
+        if problem := misuse(node, known, len(given)):
             self._mistake(problem, node.lineno, node.name)
-        return _filter(value, node.name, *zone, *arguments), shape and shape.item
+        return _filter(value, node.name, *given, *arguments), shape and shape.item
+
+    def _people(self, node: nodes.Expr, scope: _Scope) -> nodes.Expr:
+        """Who shall be mentioned: they are looked for by their addresses, and named where these are not known."""
+        self._mentions = True
+        mistakes = len(self._mistakes)
+        made, shape = self._expression(node, scope)
+        if shape is not None and shape.annotation is Person:
+            self._ask(shape.member("name"), whole=True)
+            self._ask(shape.member("email"), whole=True)
+        elif shape is not None and shape.is_free:
+            self._ask(shape, whole=True)
+        elif len(self._mistakes) == mistakes:
+            self._mistake("people are mentioned, as in {{ recruiter | mention }}", node.lineno, _written(node))
+        return made
 
     def _mistake(self, sentence: str, line: int, written: str = "") -> None:
-        self._mistakes.append(_in_line(sentence, self._text, line, written))
-
-
-def _misuse(node: nodes.Filter, known: inspect.Signature, given: int) -> str | None:
-    """Why a filter can't be used with these arguments; those that are given anyway come first."""
-    parameters = list(known.parameters.values())[1 + given :]
-    if node.kwargs or node.dyn_args or node.dyn_kwargs or len(node.args) > len(parameters):
-        most = f"at most {len(parameters)}" if parameters else "no"
-        return f"the filter {quoted(node.name)} takes {most} value in brackets"
-    for parameter, argument in zip(parameters, node.args, strict=False):
-        if parameter.annotation not in (str, int):
-            continue
-        value = argument.value if isinstance(argument, nodes.Const) else None
-        if not isinstance(value, parameter.annotation) or isinstance(value, bool):
-            kind = "a whole number" if parameter.annotation is int else "a text in quotes"
-            return f"what stands in brackets after {quoted(node.name)} must be {kind}"
-        if parameter.name == "form" and (problem := _bad_form(value)):
-            return problem
-    return None
-
-
-def _bad_form(form: str) -> str | None:
-    for match in _DIRECTIVE.finditer(form):
-        if (match[1] or "")[-1:] not in _DIRECTIVES or not match[1]:
-            return f"{quoted(match[0])} is no part of a date; write for example %d.%m.%Y or %H:%M"
-    try:
-        datetime(2026, 1, 2, tzinfo=UTC).strftime(form)
-    except (ValueError, UnicodeError):
-        return f"{quoted(form)} is no form of a date; write for example %d.%m.%Y or %H:%M"
-    return None
+        self._mistakes.append(in_line(sentence, self._text, line, written))
 
 
 def _filter(value: nodes.Expr, name: str, *arguments: nodes.Expr) -> nodes.Filter:
@@ -318,54 +315,3 @@ def _written(node: nodes.Node) -> str:
         case nodes.Getitem() | nodes.Filter() if node.node is not None:
             return _written(node.node)
     return ""
-
-
-def _in_line(sentence: str, text: str, line: int, written: str = "") -> str:
-    """Where in the template it is, as far as Jinja and a look at the line can tell."""
-    lines = text.splitlines()
-    column = lines[line - 1].find(written) + 1 if written and 0 < line <= len(lines) else 0
-    where = [f"line {line}"] * (len(lines) > 1) + [f"column {column}"] * (column > 0)
-    return f"{sentence} ({' '.join(where)} of the text)" if where else sentence
-
-
-def _word_of(node: nodes.Node) -> str:
-    return next((word for kind, word in _WORDS if isinstance(node, kind)), "hold this")
-
-
-_WORDS: Sequence[tuple[type[nodes.Node] | tuple[type[nodes.Node], ...], str]] = (
-    (nodes.Call, "call anything; use a filter, as in {{ candidate.name | upper }}"),
-    (nodes.Sub, "calculate; a name with a hyphen stands in brackets: custom_fields['cost-centre']"),
-    ((nodes.BinExpr, nodes.UnaryExpr), "calculate"),
-    (nodes.Concat, "join with ~ ; write one after the other: {{ candidate.name }} {{ job.title }}"),
-    (nodes.Test, 'ask with "is"; write {% if candidate.name %}'),
-    ((nodes.Assign, nodes.AssignBlock, nodes.With), "keep values"),
-    ((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends), "read other files"),
-    (nodes.Dict, "hold names with values"),
-)
-
-_CAUSES = (
-    ("unexpected end of template", "the braces do not match: {{ ends with }}, and {% with %}"),
-    (
-        "end of print statement",
-        "between {{ and }} stands one field, perhaps with a filter: {{ candidate.name | upper }}",
-    ),
-    ("Expected an expression", "nothing stands between {{ and }}; write a field: {{ candidate.name }}"),
-    ("'endif'", "an {% if %} is not closed; write {% endif %} where it ends"),
-    ("'endfor'", "a {% for %} is not closed; write {% endfor %} where it ends"),
-    ("unexpected '}'", "the braces do not match: a field stands in two braces, {{ candidate.name }}"),
-    (
-        "end of statement block",
-        "this {% %} can't be read; write {% if outcome == 'hired' %} or {% for tag in candidate.tags %}",
-    ),
-    ("comment", "a {# is not closed; write #} where the note ends"),
-    ("unexpected char", "a text stands in quotes, and a field has only letters, digits, dots and _"),
-)
-
-
-def _plain(message: str) -> str:
-    """What Jinja says, for someone who never read its manual."""
-    if match := re.search(r"unknown tag '(\w+)'", message):
-        if match[1].startswith("end") or match[1] in ("else", "elif"):
-            return f"{{% {match[1]} %}} stands here without its {{% if %}} or {{% for %}} before it"
-        return f"there is no {{% {match[1]} %}}; a template has {{% if %}} and {{% for %}}"
-    return next((words for cause, words in _CAUSES if cause in message), f"this can't be read: {message}")

@@ -74,6 +74,7 @@ JOBS: Mapping[str, Mapping[str, Any]] = {
     "confidential Engineering": {"departments": ["Engineering"], "custom_fields": {"Confidential": True}},
     "CFO": {"title": "CFO (Confidential)", "departments": ["Finance"]},
 }
+ANN = Person(name="Ann Lee", email="Ann.Lee@example.com")
 APPLICATION = Application(id="1", outcome=Outcome.PENDING)
 
 
@@ -81,7 +82,7 @@ def happened(words: str) -> Event:
     """The event that a row of the page tells."""
     kind = re.search(r"(?:for|of) a (confidential )?job (?:in|called) (\w+)", words)
     assert kind, words
-    job = {"title": "Backend Engineer", "recruiters": [Person(name="Ann Lee")], **JOBS[(kind[1] or "") + kind[2]]}
+    job = {"title": "Backend Engineer", "recruiters": [ANN], **JOBS[(kind[1] or "") + kind[2]]}
     told: dict[str, Any] = {"job": Job(**job), "from_stage": None, "to_stage": None, "offer": None}
     if moved := re.search(r"moves to ([\w ]+?) for", words):
         told |= {"type": EventType.STAGE_CHANGED, "to_stage": Stage(name=moved[1])}
@@ -124,7 +125,7 @@ def test_a_mistake_is_told_as_the_page_says(step: Step, line: str, instead: str,
     assert told == report.splitlines()
 
 
-def test_the_message_of_an_offer_names_the_recruiter(tmp_path: Path) -> None:
+def test_the_message_of_an_offer_mentions_the_recruiter(tmp_path: Path) -> None:
     [step] = [step for step in STEPS if step.name == "offers"]
     settings = load(written(tmp_path, step.file), ENVIRONMENT).sinks["offers"]
     sink = sinks.by_type()["slack"](settings, Client())
@@ -134,7 +135,8 @@ def test_the_message_of_an_offer_names_the_recruiter(tmp_path: Path) -> None:
     )
     said = re.search(r'the message "(.*?)"', PAGE)
     assert said
-    assert said[1] in sink.render(Delivery("dlv_1", offer.model_dump_json().encode())).decode()
+    rendered = sink.render(Delivery("dlv_1", offer.model_dump_json().encode())).decode()
+    assert said[1].replace("@Ann Lee", "<@U012AB3CD>") in rendered
 
 
 def test_the_first_step_is_called_good_as_the_page_says() -> None:

@@ -11,6 +11,7 @@ from router.preview import sample_event
 from router.schema import Candidate, EventType, Job, Person
 from router.templates import PLAIN, compiled
 from router.templates.filters import FILTERS
+from router.templates.language import LINK, MENTION
 from tests.config.test_routing_doc import ENVIRONMENT
 from tests.router.test_config import loaded
 
@@ -43,7 +44,7 @@ def test_the_zone_of_the_company_is_that_of_its_sinks_unless_they_have_one(tmp_p
     assert (config.timezone, config.sinks["recruiters"].timezone) == ("Europe/Berlin", "Europe/Berlin")
     own = EXAMPLES[0].replace("    type: slack\n", "    type: slack\n    timezone: Asia/Tokyo\n")
     assert loaded(tmp_path, own, ENVIRONMENT).sinks["recruiters"].timezone == "Asia/Tokyo"
-    assert loaded(tmp_path, EXAMPLES[1], ENVIRONMENT).sinks["it-tickets"].timezone == "UTC"
+    assert loaded(tmp_path, EXAMPLES[2], ENVIRONMENT).sinks["it-tickets"].timezone == "UTC"
 
 
 @pytest.mark.parametrize(("written", "shown"), ROWS)
@@ -53,9 +54,9 @@ def test_rows_become_what_they_say(written: str, shown: str) -> None:
 
 
 def test_every_filter_and_every_field_that_stays_is_told() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
     assert len(ROWS) > 15
-    for name in FILTERS:
+    for name in (*FILTERS, LINK, MENTION):
         assert re.search(rf"\| {name}\b", PAGE), name
     for name in ALWAYS:
         assert f"`{name}`" in PAGE, name

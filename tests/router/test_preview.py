@@ -57,6 +57,14 @@ def test_a_message_in_own_words(config: Path) -> None:
     assert "Notification: Ada Lovelace" in shown
 
 
+def test_who_is_mentioned(config: Path) -> None:
+    own = 'template: "{{ recruiter | mention }} {{ candidate }}"\n    people: {ann.lee@example.com: U012AB3CD}'
+    config.write_text(config.read_text().replace("    channel: hiring\n", f"    channel: hiring\n    {own}\n"))
+    shown = preview(config, "recruiters")
+    assert "│ @U012AB3CD Ada Lovelace" in shown
+    assert "Notification: Ann Lee Ada Lovelace" in shown
+
+
 def test_another_type(config: Path) -> None:
     assert "Ada Lovelace was hired" in preview(config, "recruiters", "--type", "OutcomeChanged")
 

@@ -73,7 +73,7 @@ def test_tests_and_late_news_are_marked() -> None:
 
 @pytest.mark.parametrize("template", ["{{ candidate.company }}", " \n ", "{% if late %}x{% endif %}", "\u200b"])
 def test_where_a_template_says_nothing_the_message_is_ours(template: str) -> None:
-    assert own_message(MOVED, compiled(template, MRKDWN), BERLIN) == message(MOVED)
+    assert own_message(MOVED, compiled(template, MRKDWN), BERLIN, {}) == message(MOVED)
 
 
 def test_where_only_a_mention_is_left_the_notification_is_ours() -> None:
@@ -120,12 +120,14 @@ def test_a_long_message_is_cut_where_nothing_breaks() -> None:
 @settings(max_examples=300, deadline=None)
 @given(good_templates, any_events())
 def test_slack_takes_whatever_templates_make_and_no_value_acts(template: str, event: Event) -> None:
-    made = own_message(event, compiled(template, MRKDWN), BERLIN)
+    mentions = "{{ recruiter | mention }}{% for p in job.coordinators %}{{ p | mention }}{% endfor %}"
+    made = own_message(event, compiled(template + mentions, MRKDWN), BERLIN, {"a@example.com": "U012AB3CD"})
     check_message(made)
     if made["blocks"][0]["type"] == "section":
         text = made["blocks"][0]["text"]["text"]
         for link in text.split("<")[1:]:
-            assert link.startswith(("http://", "https://")), "the only markup here is that of the filter link"
+            allowed = ("http://", "https://", "@U012AB3CD>")
+            assert link.startswith(allowed), "the only markup here is that of the filters link and mention"
         assert text.count("<") == text.count(">")
 
 
