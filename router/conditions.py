@@ -1,4 +1,4 @@
-"""What a rule asks of an event, compiled: `holds` is fast, `why_not` tells the one condition that failed.
+"""What a rule asks of an event, compiled: `holds` is fast, `finding` tells people what became of it.
 
 Values compare as text without case and surrounding blanks: ``true`` is "true", 5 is "5", a Stage is its name, a Person
 its name or e-mail address. A list in the event fits if any of its elements does. In a pattern, ``*`` is any run of
@@ -41,18 +41,41 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch:
-    """The condition that does not hold: what the rule wants and what the event has there."""
+class Finding:
+    """Whether a condition holds: what the rule wants and what the event has there.
+
+    Of a group, ``field`` is its word in the rule, and ``parts`` are the conditions in it.
+    """
 
     field: str
-    wanted: str
-    found: tuple[str, ...]
+    holds: bool
+    wanted: str = ""
+    found: tuple[str, ...] = ()
+    parts: "tuple[Finding, ...]" = ()
+
+    @property
+    def heading(self) -> str:
+        """What is so of the parts of a group, without the parts."""
+        if self.field == "any":
+            return "one of these is so" if self.holds else "none of these is so"
+        if self.field == "all":
+            return "all of these are so" if self.holds else "not all of these are so"
+        return f"{'not all' if self.holds else 'all'} of what stands under {self.field} is so"
 
     def __str__(self) -> str:
-        if not self.wanted:
-            return f"all of what stands under {self.field} is so"
+        if self.parts:
+            return f"{self.heading}: {'; '.join(f'({part})' if part.parts else str(part) for part in self.parts)}"
         found = listed(map(quoted, self.found), "and") if self.found else "not in this event"
-        return f"{self.field} is {found}, not {self.wanted}"
+        if self.holds:
+            same = self.wanted in ("", _PRESENT) or self.wanted.strip('"') in self.found
+            return f"{self.field} is {found}" + ("" if same else f" (wanted: {self.wanted})")
+        if self.wanted == _PRESENT:
+            return f"{self.field} is {found}"
+        joined = ", and must be" if self.wanted.startswith(_OTHER) else ", not" if self.found else ", so not"
+        return f"{self.field} is {found}{joined} {self.wanted}"
+
+
+_PRESENT, _OTHER = "present", "anything but "
 
 
 class Test(Protocol):
@@ -60,8 +83,7 @@ class Test(Protocol):
 
     def holds(self, view: View) -> bool: ...
 
-    def why_not(self, view: View) -> Mismatch:
-        """Only for a test that does not hold."""
+    def finding(self, view: View) -> Finding: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +141,12 @@ class IsOneOf:
                     return True
         return False
 
-    def why_not(self, view: View) -> Mismatch:
-        return Mismatch(self.name, listed(map(quoted, self.wanted)), self.field.texts(view.event))
+    @property
+    def wish(self) -> str:
+        return listed(map(quoted, self.wanted))
+
+    def finding(self, view: View) -> Finding:
+        return Finding(self.name, self.holds(view), self.wish, self.field.texts(view.event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +164,12 @@ class IsThere:
         """Whether there are any."""
         return bool(texts)
 
-    def why_not(self, view: View) -> Mismatch:
-        return Mismatch(self.name, "present" if self.wanted else "absent", self.field.texts(view.event))
+    @property
+    def wish(self) -> str:
+        return _PRESENT if self.wanted else "absent"
+
+    def finding(self, view: View) -> Finding:
+        return Finding(self.name, self.holds(view), self.wish, self.field.texts(view.event))
 
 
 NUMBERS = {"above": "above", "at_least": "at least", "below": "below", "at_most": "at most"}
@@ -163,9 +193,12 @@ class Compares:
         """Whether one of the values stands so to the limit."""
         return any(map(self._fits, texts))
 
-    def why_not(self, view: View) -> Mismatch:
-        word = {**NUMBERS, **DATES}[self.how]
-        return Mismatch(self.name, f"{word} {_shown(self.written)}", self.field.texts(view.event))
+    @property
+    def wish(self) -> str:
+        return f"{(NUMBERS | DATES)[self.how]} {_shown(self.written)}"
+
+    def finding(self, view: View) -> Finding:
+        return Finding(self.name, self.holds(view), self.wish, self.field.texts(view.event))
 
     def _fits(self, text: str) -> bool:
         value = moment_of(text) if isinstance(self.limit, datetime) else number_of(text)
@@ -189,8 +222,10 @@ class AllOf:
     def holds(self, view: View) -> bool:
         return all(test.holds(view) for test in self.tests)
 
-    def why_not(self, view: View) -> Mismatch:
-        return next(test for test in self.tests if not test.holds(view)).why_not(view)
+    def finding(self, view: View) -> Finding:
+        if len(self.tests) == 1:
+            return self.tests[0].finding(view)
+        return Finding("all", self.holds(view), parts=_findings(self.tests, view))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +235,8 @@ class AnyOf:
     def holds(self, view: View) -> bool:
         return any(test.holds(view) for test in self.tests)
 
-    def why_not(self, view: View) -> Mismatch:
-        reasons = [test.why_not(view) for test in self.tests]
-        fields = {reason.field for reason in reasons}
-        found = dict.fromkeys(text for reason in reasons for text in reason.found)
-        wanted = listed(f"{reason.field} {reason.wanted}" if len(fields) > 1 else reason.wanted for reason in reasons)
-        return Mismatch(listed(sorted(fields)), wanted, tuple(found))
+    def finding(self, view: View) -> Finding:
+        return Finding("any", self.holds(view), parts=_findings(self.tests, view))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +251,26 @@ class NoneOf:
     def holds(self, view: View) -> bool:
         return not all(test.holds(view) for test in self.tests)
 
-    def why_not(self, view: View) -> Mismatch:
+    @property
+    def wish(self) -> str:
+        return f"{_OTHER}{self.written}"
+
+    def finding(self, view: View) -> Finding:
         if self.field is None:
-            return Mismatch(self.name, "", ())
-        return Mismatch(self.name, f"anything but {self.written}", self.field.texts(view.event))
+            return Finding(self.name, self.holds(view), parts=_findings(self.tests, view))
+        return Finding(self.name, self.holds(view), self.wish, self.field.texts(view.event))
+
+
+def _findings(tests: Iterable[Test], view: View) -> tuple[Finding, ...]:
+    return tuple(test.finding(view) for test in tests)
+
+
+def first_failed(tests: Iterable[Test], view: View) -> Finding | None:
+    """Of conditions that all must hold, also of groups of them, the first one that does not."""
+    failed = next((test for test in tests if not test.holds(view)), None)
+    if isinstance(failed, AllOf):
+        return first_failed(failed.tests, view)
+    return failed.finding(view) if failed is not None else None
 
 
 class BadExpression(Exception):
@@ -265,12 +312,12 @@ class Expression:
         except JMESPathError:  # a function was given a value of another type than it takes
             return False
 
-    def why_not(self, view: View) -> Mismatch:
+    def finding(self, view: View) -> Finding:
         try:
-            found = self.compiled.search(view.as_json)
+            found = quoted(self.compiled.search(view.as_json))
         except JMESPathError:
-            return Mismatch("expr", f"{quoted(self.text)} being true", ("an error",))
-        return Mismatch("expr", f"{quoted(self.text)} being true", (quoted(found),))
+            found = "an error"
+        return Finding("expr", self.holds(view), f"{quoted(self.text)} being true", (found,))
 
 
 _LONGEST_EXPRESSION = 1000

@@ -18,14 +18,15 @@ from router.conditions import (
     BadExpression,
     Compares,
     Expression,
+    Finding,
     IsOneOf,
     IsThere,
-    Mismatch,
     NoneOf,
     Pattern,
     Test,
     View,
     comparable,
+    first_failed,
     folded,
     moment_of,
     number_of,
@@ -146,17 +147,17 @@ class Ruleset:
                 review = route.review.stricter(review)
         return review
 
-    def explain(self, event: Event) -> Iterator[tuple[CompiledRoute, Mismatch | str | None]]:
+    def explain(self, event: Event) -> Iterator[tuple[CompiledRoute, Finding | str | None]]:
         """Each route with None where it matched, the first condition that failed, or why it did not get its turn."""
         view, stopped, matched = View(event), None, False
         for route in self.routes:
-            failed = next((test for test in route.tests if not test.holds(view)), None)
+            failed = first_failed(route.tests, view)
             if not route.enabled:
                 yield route, "it is switched off"
             elif stopped is not None:
                 yield route, f"{stopped} matched before, and stops"
             elif failed is not None:
-                yield route, failed.why_not(view)
+                yield route, failed
             else:
                 matched = True
                 stopped = route.name if route.stop else None

@@ -1,13 +1,13 @@
 """Why an event goes where it goes: every route in its order, and the one condition that failed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router.conditions import Mismatch
+from router.conditions import Finding
 from router.headline import headline, plain
 from router.rules import CompiledRoute, Ruleset
 from router.schema import Event, EventType, Model
@@ -27,7 +27,8 @@ _COLORS = {Verdict.MATCHED: "green", Verdict.FAILED: "red", Verdict.NOT_REACHED:
 
 
 class RouteVerdict(Model):
-    """``field``, ``wanted`` and ``found`` are of the condition that failed; ``why`` says it in words."""
+    """``field``, ``wanted`` and ``found`` are of the condition that failed; ``why`` says it in words. Of a group, such
+    as any, ``parts`` are its conditions."""
 
     name: str
     verdict: Verdict
@@ -38,6 +39,7 @@ class RouteVerdict(Model):
     field: str | None = None
     wanted: str | None = None
     found: Sequence[str] | None = None
+    parts: Sequence[Finding] = ()
 
 
 class Explained(Model):
@@ -73,7 +75,7 @@ def explain(rules: Ruleset, event: Event, routed_by: Sequence[str] | None = None
     )
 
 
-def _verdict(route: CompiledRoute, reason: Mismatch | str | None) -> RouteVerdict:
+def _verdict(route: CompiledRoute, reason: Finding | str | None) -> RouteVerdict:
     told = RouteVerdict(
         name=route.name,
         verdict=Verdict.MATCHED,
@@ -83,8 +85,9 @@ def _verdict(route: CompiledRoute, reason: Mismatch | str | None) -> RouteVerdic
     )
     if reason is None:
         return told
-    if isinstance(reason, Mismatch):
-        failed = {"field": reason.field, "wanted": reason.wanted, "found": reason.found}
+    if isinstance(reason, Finding):
+        values = {} if reason.parts else {"wanted": reason.wanted, "found": reason.found}
+        failed = {"field": reason.field, "parts": reason.parts, **values}
         return told.model_copy(update={"verdict": Verdict.FAILED, "why": str(reason), **failed})
     verdict = Verdict.NOT_REACHED if route.enabled else Verdict.SWITCHED_OFF
     return told.model_copy(update={"verdict": verdict, "why": reason})
@@ -99,7 +102,7 @@ def print_explained(explained: Explained, console: Console) -> None:
     table = Table("", "route", "", "", box=None, padding=(0, 2), show_header=False)
     for number, route in enumerate(explained.routes, start=1):
         color = _COLORS[route.verdict]
-        told = escape(plain(_effect(route)))
+        told = "\n".join(escape(plain(line)) for line in _effect(route).split("\n"))
         table.add_row(str(number), escape(plain(route.name)), f"[{color}]{route.verdict}[/]", told)
     console.print(table)
     ends = [f"{sink} (by {listed(routes, 'and')})" for sink, routes in explained.sinks.items()]
@@ -111,9 +114,20 @@ def print_explained(explained: Explained, console: Console) -> None:
 
 def _effect(route: RouteVerdict) -> str:
     """What it does with the event, or why nothing."""
+    if route.parts:
+        group = Finding(str(route.field), holds=False, parts=tuple(route.parts))
+        return "\n".join([f"{group.heading}:", *_lines(group.parts, "  ")])
     if route.verdict is not Verdict.MATCHED:
         return "" if route.verdict is Verdict.SWITCHED_OFF else str(route.why)
     to = f"sends to {listed(route.send_to, 'and')}" if route.send_to else "sends nowhere"
     if route.review and route.send_to:
         to += ", once a person has approved it"
     return f"{to}, and stops: no route below gets its turn" if route.stop else to
+
+
+def _lines(parts: Sequence[Finding], indent: str) -> Iterator[str]:
+    """Each condition of a group on a line of its own."""
+    for part in parts:
+        mark = "✓" if part.holds else "✗"
+        yield f"{indent}{mark} {part.heading}:" if part.parts else f"{indent}{mark} {part}"
+        yield from _lines(part.parts, f"{indent}  ")

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers.stages import EVERYDAY, StageKinds
-from router.conditions import Expression, Mismatch
+from router.conditions import Expression, Finding
 from router.rules import CompiledRoute, RuleErrors, Ruleset, SendTo, compile_route
 from router.schema import Application, EventType, Fact, Person, Stage, StageKind
 from tests.router.test_rules import event, matches
@@ -78,15 +78,22 @@ def test_unless_takes_back_what_when_matched() -> None:
 @pytest.mark.parametrize(
     ("when", "reason"),
     [
-        ({"tag": {"not": ["x", "V*"]}}, 'tag is "Referral" and " VIP ", not anything but "x" or "V*"'),
-        ({"actor": {"present": True}}, "actor is not in this event, not present"),
+        ({"tag": {"not": ["x", "V*"]}}, 'tag is "Referral" and " VIP ", and must be anything but "x" or "V*"'),
+        ({"actor": {"present": True}}, "actor is not in this event"),
         ({"job": {"present": False}}, 'job is "Engineer [L5]?", not absent'),
         ({"sequence": {"above": 7}}, 'sequence is "7", not above 7'),
         ({"offer.start_date": {"before": "2026-06-01"}}, 'offer.start_date is "2026-06-01", not before "2026-06-01"'),
-        ({"any": [{"job": "Chef"}, {"job": "Cook"}]}, 'job is "Engineer [L5]?", not "Chef" or "Cook"'),
-        ({"any": {"sequence": 1, "test": True}}, 'sequence or test is "7" and "false", not sequence 1 or test true'),
+        ({"interview.title": "x"}, 'interview.title is not in this event, so not "x"'),
+        ({"any": [{"job": "Chef"}, {"job": "Cook"}]},
+         'none of these is so: job is "Engineer [L5]?", not "Chef"; job is "Engineer [L5]?", not "Cook"'),
+        ({"any": {"sequence": 1, "test": True}},
+         'none of these is so: sequence is "7", not 1; test is "false", not true'),
+        ({"any": [{"sequence": {"above": 1}, "job": "Chef"}, {"not": {"test": False}}]},
+         'none of these is so: (not all of these are so: sequence is "7" (wanted: above 1); job is "Engineer [L5]?",'
+         ' not "Chef"); (all of what stands under not is so: test is "false")'),
+        ({"all": [{"job": "*"}, {"all": [{"test": False}, {"test": True}]}]}, 'test is "false", not true'),
         ({"all": {"job": "Engineer*", "tag": "none"}}, 'tag is "Referral" and " VIP ", not "none"'),
-        ({"not": {"tag": "vip"}}, "all of what stands under not is so"),
+        ({"not": {"tag": "vip"}}, 'all of what stands under not is so: tag is "Referral" and " VIP " (wanted: "vip")'),
         ({"expr": "job.id == 'x'"}, 'expr is "false", not "job.id == \'x\'" being true'),
     ],
 )  # fmt: skip
@@ -242,7 +249,7 @@ def test_whatever_is_written_compiles_or_is_told(when: dict[str, object]) -> Non
     rules = Ruleset([compiled])
     [(_, reason)] = rules.explain(event())
     assert (reason is None) is bool(rules.match(event()))
-    assert reason is None or (isinstance(reason, Mismatch) and str(reason))
+    assert reason is None or (isinstance(reason, Finding) and str(reason))
 
 
 @given(text=st.text(max_size=40) | st.sampled_from(["a[*].b", "sum(x)", "`1` > `2`", "{a: b}", "@", "x || y", "[?a]"]))

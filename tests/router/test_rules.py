@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.conditions import Mismatch, Pattern
+from router.conditions import Finding, Pattern
 from router.fields import field_at, field_names
 from router.rules import CompiledRoute, RuleErrors, Ruleset, compile_route
 from router.schema import (
@@ -72,7 +72,7 @@ def route(when: dict[str, object], name: str = "r") -> CompiledRoute:
     return compile_route(name, when, ["sink"])
 
 
-def explain(compiled: CompiledRoute, what: Event) -> Mismatch | str | None:
+def explain(compiled: CompiledRoute, what: Event) -> Finding | str | None:
     [(_, why_not)] = Ruleset([compiled]).explain(what)
     return why_not
 
@@ -182,7 +182,7 @@ class TestExplain:
     def test_names_the_first_condition_that_fails(self) -> None:
         compiled = route({"event": "StageChanged", "to_stage": ["*Offer*", "Hired"], "source": "lever"})
         mismatch = explain(compiled, event())
-        assert mismatch == Mismatch("to_stage", '"*Offer*" or "Hired"', ("Virtual Onsite",))
+        assert mismatch == Finding("to_stage", False, '"*Offer*" or "Hired"', ("Virtual Onsite",))
         assert str(mismatch) == 'to_stage is "Virtual Onsite", not "*Offer*" or "Hired"'
 
     def test_several_values(self) -> None:
@@ -191,7 +191,7 @@ class TestExplain:
 
     def test_absent(self) -> None:
         mismatch = explain(route({"actor.email": "*@x.org"}), event())
-        assert str(mismatch) == 'actor.email is not in this event, not "*@x.org"'
+        assert str(mismatch) == 'actor.email is not in this event, so not "*@x.org"'
 
 
 class TestErrors:

@@ -183,7 +183,7 @@ def test_a_stored_event_is_explained_by_todays_rules(commands: Commands, url: st
     lines = [" ".join(line.split()) for line in told.splitlines()]
     assert lines[1:] == [
         "1 all about applications matched sends to my-service",
-        '2 interviews failed stage_kind is not in this event, not "INTERVIEW"',
+        '2 interviews failed stage_kind is not in this event, so not "INTERVIEW"',
         "3 asleep switched off",
         "It goes to my-service (by all about applications).",
         "The rules were others when it was routed: then all matched.",

@@ -23,7 +23,7 @@ def test_every_route_is_told_in_its_order(tmp_path: Path) -> None:
     assert printed(explain(config.rules, make(EventType.STAGE_CHANGED))) == [
         "Ada Lovelace: ? -> ?, Engineer StageChanged",
         "1 all about applications matched sends to my-service",
-        '2 interviews failed stage_kind is not in this event, not "INTERVIEW"',
+        '2 interviews failed stage_kind is not in this event, so not "INTERVIEW"',
         "3 asleep switched off",
         "It goes to my-service (by all about applications).",
     ]
@@ -63,6 +63,38 @@ def test_the_condition_that_failed_is_told_with_both_values() -> None:
     assert (route.verdict, route.field, route.wanted) == (Verdict.FAILED, "job", '"Sales*" or "Seller"')
     assert list(route.found or ()) == ["Engineer"]
     assert route.why == 'job is "Engineer", not "Sales*" or "Seller"'
+
+
+GROUPS = {
+    "event": "StageChanged",
+    "any": [
+        {"to_stage": "*Onsite*", "job": "Engineer"},
+        {"not": {"job": "Eng*"}},
+        {"office": "Berlin"},
+    ],
+}
+
+
+def test_of_a_group_every_condition_has_a_line_and_what_failed_is_seen() -> None:
+    rules = Ruleset([compile_route("onsites", GROUPS, ["a"])])
+    told = explain(rules, make(EventType.STAGE_CHANGED))
+    assert printed(told)[1:-1] == [
+        "1 onsites failed none of these is so:",
+        "✗ not all of these are so:",
+        '✗ to_stage is not in this event, so not "*Onsite*"',
+        '✓ job is "Engineer"',
+        "✗ all of what stands under not is so:",
+        '✓ job is "Engineer" (wanted: "Eng*")',
+        '✗ office is not in this event, so not "Berlin"',
+    ]
+    [route] = told.model_dump(mode="json")["routes"]
+    assert (route["field"], route["wanted"], route["found"]) == ("any", None, None)
+    assert [(part["field"], part["holds"], len(part["parts"])) for part in route["parts"]] == [
+        ("all", False, 2),
+        ("not", False, 1),
+        ("office", False, 0),
+    ]
+    assert route["why"].startswith("none of these is so: (not all of these are so: ")
 
 
 def test_other_routes_than_when_it_was_routed_are_told() -> None:
