@@ -306,7 +306,7 @@ def _problem(name: str, wanted: Field, value: object, choices: Collection[str]) 
     if value is None or isinstance(value, dict | list | tuple):
         return f"{quoted(name)} must be a value, or a list of values in brackets: [a, b]"
     text = folded(text_of(value))
-    if text[:1] in _TYPOGRAPHIC and text[-1:] in _TYPOGRAPHIC:
+    if len(text) > 1 and text[0] in _TYPOGRAPHIC and text[-1] in _TYPOGRAPHIC:
         straight = f'"{str(value).strip()[1:-1]}"'
         return f"these quotation marks belong to the value, as a word processor made them: write {straight}"
     comparable_to = number_of if wanted.is_number else moment_of if wanted.is_moment else None
