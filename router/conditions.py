@@ -5,8 +5,9 @@ its name or e-mail address. A list in the event fits if any of its elements does
 characters.
 """
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, Protocol, Self
@@ -20,13 +21,16 @@ from router.fields import Field
 from router.schema import Event
 from router.wording import listed, quoted
 
+Place = tuple[str | int, ...]
+"""Where a condition stands in its route: keys and list positions."""
+
 
 @dataclass
 class View:
     """An event while it is matched: each field is read once, however many rules ask for it."""
 
     event: Event
-    _known: dict[str, frozenset[str]] = field(default_factory=dict)
+    _known: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def texts(self, wanted: Field) -> frozenset[str]:
         """The field's values, comparable."""
@@ -127,6 +131,7 @@ class IsOneOf:
     wanted: tuple[object, ...]
     exact: frozenset[str]
     patterns: tuple[Pattern, ...]
+    place: Place = dataclasses.field(default=(), compare=False, repr=False)
 
     def holds(self, view: View) -> bool:
         return self.takes(view.texts(self.field))
@@ -156,6 +161,7 @@ class IsThere:
     name: str
     field: Field
     wanted: bool
+    place: Place = dataclasses.field(default=(), compare=False, repr=False)
 
     def holds(self, view: View) -> bool:
         return self.takes(view.texts(self.field)) is self.wanted
@@ -185,6 +191,7 @@ class Compares:
     how: str
     limit: float | datetime
     written: object
+    place: Place = dataclasses.field(default=(), compare=False, repr=False)
 
     def holds(self, view: View) -> bool:
         return self.takes(view.texts(self.field))
@@ -213,6 +220,10 @@ class Compares:
             "before": difference < 0,
             "at_most": difference <= 0,
         }[self.how]
+
+
+OfField = IsOneOf | IsThere | Compares
+"""What asks one field; it `takes` its values or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +258,7 @@ class NoneOf:
     name: str
     written: str = ""
     field: Field | None = None
+    place: Place = dataclasses.field(default=(), compare=False, repr=False)
 
     def holds(self, view: View) -> bool:
         return not all(test.holds(view) for test in self.tests)

@@ -62,6 +62,12 @@ class Field:
         return self.kind in (Kind.NUMBER, Kind.FREE)
 
     @property
+    def has_several(self) -> bool:
+        """Whether one event can have several values there: of a list, of a person, of a field of one's own."""
+        shapes = [Shape.at(path) for path in (self.path, self.path.rpartition(".")[0]) if path]
+        return shapes[0].several or shapes[0].is_free or any(shape.annotation is Person for shape in shapes)
+
+    @property
     def is_moment(self) -> bool:
         """Also dates, which the common event has as text."""
         return self.kind in (Kind.MOMENT, Kind.FREE) or self.steps[-1].endswith(("_at", "_date"))

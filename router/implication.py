@@ -1,4 +1,4 @@
-"""Whether one condition can only hold where another does: for telling that a rule never gets its turn.
+"""Whether one condition can only hold where another does: for telling that a rule never gets its turn, or never fits.
 
 Only what is certain: False stands for "not known". So what is said of a rule is true, and much is left unsaid.
 """
@@ -8,18 +8,18 @@ from datetime import datetime
 
 from router.conditions import AllOf, AnyOf, Compares, Expression, IsOneOf, IsThere, NoneOf, Test
 
-_UP, _DOWN = ("above", "at_least", "after"), ("below", "at_most", "before")
-_STRICT = ("above", "after", "below", "before")
+UP, DOWN = ("above", "at_least", "after"), ("below", "at_most", "before")
+STRICT = ("above", "after", "below", "before")
 
 
 def all_imply(narrow: Sequence[Test], wide: Sequence[Test]) -> bool:
     """Whether all of ``wide`` hold wherever all of ``narrow`` do."""
-    return all(_any_implies(_flat(narrow), other) for other in _flat(wide))
+    return all(_any_implies(taken_apart(narrow), other) for other in taken_apart(wide))
 
 
-def _flat(tests: Sequence[Test]) -> list[Test]:
-    """Groups of which all must hold, taken apart."""
-    return [part for test in tests for part in (_flat(test.tests) if isinstance(test, AllOf) else [test])]
+def taken_apart(tests: Sequence[Test]) -> list[Test]:
+    """Groups of which all must hold, as one list."""
+    return [part for test in tests for part in (taken_apart(test.tests) if isinstance(test, AllOf) else [test])]
 
 
 def _any_implies(narrow: Sequence[Test], wide: Test) -> bool:
@@ -59,9 +59,9 @@ def _within(narrow: IsOneOf, wide: IsOneOf) -> bool:
 def _stricter(narrow: Compares, wide: Compares) -> bool:
     if isinstance(narrow.limit, datetime) is not isinstance(wide.limit, datetime):
         return False
-    for way in (_UP, _DOWN):
+    for way in (UP, DOWN):
         if narrow.how in way and wide.how in way:
             difference = (narrow.limit > wide.limit) - (narrow.limit < wide.limit)  # type: ignore[operator]
-            further = difference > 0 if way is _UP else difference < 0
-            return further or (difference == 0 and (narrow.how in _STRICT or wide.how not in _STRICT))
+            further = difference > 0 if way is UP else difference < 0
+            return further or (difference == 0 and (narrow.how in STRICT or wide.how not in STRICT))
     return False

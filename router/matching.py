@@ -8,7 +8,7 @@ and remembered. What is left after all columns is asked for the few conditions t
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from router.conditions import AllOf, AnyOf, Compares, IsOneOf, IsThere, NoneOf, Pattern, Test, View
+from router.conditions import AllOf, AnyOf, Compares, IsOneOf, IsThere, NoneOf, OfField, Pattern, Test, View
 from router.fields import Field
 
 _REMEMBERED = 4096
@@ -16,8 +16,6 @@ _REMEMBERED = 4096
 
 _MOST_WAYS = 16
 """Of one route; beyond, its groups are asked one by one."""
-
-_OfField = IsOneOf | Compares | IsThere
 
 
 class _Asked:
@@ -27,9 +25,9 @@ class _Asked:
         self._exact: defaultdict[str, int] = defaultdict(int)
         self._parts: defaultdict[str, int] = defaultdict(int)  # patterns that are *part*, as most are
         self._patterns: defaultdict[Pattern, int] = defaultdict(int)
-        self._others: list[tuple[int, _OfField]] = []
+        self._others: list[tuple[int, OfField]] = []
 
-    def add(self, way: int, test: _OfField) -> None:
+    def add(self, way: int, test: OfField) -> None:
         if not isinstance(test, IsOneOf):
             self._others.append((way, test))
             return
@@ -66,7 +64,7 @@ class Column:
         self._wanted, self._unwanted = _Asked(), _Asked()
         self._known: dict[str, tuple[int, int]] = {}
 
-    def add(self, way: int, test: _OfField, *, wanted: bool) -> None:
+    def add(self, way: int, test: OfField, *, wanted: bool) -> None:
         self.asking |= way
         self._wanting |= way if wanted else 0
         (self._wanted if wanted else self._unwanted).add(way, test)
@@ -152,7 +150,7 @@ def _options(test: Test) -> list[tuple[Test, ...]]:
     return [(test,)]
 
 
-def _of_field(test: Test) -> tuple[_OfField, bool] | None:
+def _of_field(test: Test) -> tuple[OfField, bool] | None:
     """A test of single texts of one field, and whether one of them must pass or none may."""
     if isinstance(test, IsThere):
         return test, test.wanted

@@ -23,6 +23,7 @@ from router.conditions import (
     IsThere,
     NoneOf,
     Pattern,
+    Place,
     Test,
     View,
     comparable,
@@ -37,7 +38,6 @@ from router.schema import Event
 from router.wording import did_you_mean, listed, quoted
 
 Choices = Mapping[str, Collection[str]]
-Path = tuple[str | int, ...]
 
 DEFAULT = "default"
 """The name under which the default route is shown."""
@@ -66,7 +66,7 @@ _OPERATORS = ("not", "present", *NUMBERS, *DATES)
 class RuleError:
     """One mistake; ``path`` leads to it from the route: ``when`` or ``unless``, the field, the item of a list."""
 
-    path: Path
+    path: Place
     sentence: str
     is_field: bool = False
 
@@ -83,7 +83,7 @@ class RuleErrors(Exception):
 class Asked:
     """One value that a rule compares a field with, and where in the route it stands."""
 
-    path: Path
+    path: Place
     field: Field
     value: object
 
@@ -184,7 +184,7 @@ def compile_route(
     tests = compiler.lines(when, ("when",))
     if unless:
         excluded = compiler.lines(unless, ("unless",))
-        tests = (*tests, NoneOf(excluded, "unless"))
+        tests = (*tests, NoneOf(excluded, "unless", place=("unless",)))
     if compiler.errors:
         raise RuleErrors(compiler.errors)
     targets = tuple(SendTo(to) if isinstance(to, str) else to for to in send_to)
@@ -199,12 +199,12 @@ class _Compiler:
         self.asked: list[Asked] = []
         self._allowed = allowed
 
-    def lines(self, written: Mapping[str, object], path: Path) -> tuple[Test, ...]:
+    def lines(self, written: Mapping[str, object], path: Place) -> tuple[Test, ...]:
         """One test per line; all have to hold."""
         tests = [self._line(name, value, (*path, name)) for name, value in written.items()]
         return tuple(test for test in tests if test is not None)
 
-    def _line(self, name: str, value: object, path: Path) -> Test | None:
+    def _line(self, name: str, value: object, path: Place) -> Test | None:
         if name in _GROUPS:
             return self._group(name, value, path)
         if name == "expr":
@@ -218,7 +218,7 @@ class _Compiler:
             return self._operators(name, wanted, value, path)
         return self._one_of(name, wanted, value, path)
 
-    def _group(self, name: str, value: object, path: Path) -> Test | None:
+    def _group(self, name: str, value: object, path: Place) -> Test | None:
         groups = value if isinstance(value, list) else [value]
         if not groups or not all(isinstance(group, dict) and group for group in groups):
             self._mistake(path, f'"{name}" must have conditions below it, indented, one a line: event: StageChanged')
@@ -227,9 +227,9 @@ class _Compiler:
         if name == "any":  # one group: any of its lines; several: any of the groups
             return AnyOf(inner[0] if len(inner) == 1 else tuple(map(AllOf, inner)))
         tests = tuple(test for group in inner for test in group)
-        return AllOf(tests) if name == "all" else NoneOf(tests, "not")
+        return AllOf(tests) if name == "all" else NoneOf(tests, "not", place=path)
 
-    def _expression(self, value: object, path: Path) -> Test | None:
+    def _expression(self, value: object, path: Place) -> Test | None:
         if not isinstance(value, str):
             self._mistake(path, '"expr" must be a text in quotes, a JMESPath expression over the event')
             return None
@@ -239,21 +239,22 @@ class _Compiler:
             self._mistake(path, f'"expr": {error}')
             return None
 
-    def _operators(self, name: str, wanted: Field, value: Mapping[str, object], path: Path) -> Test | None:
+    def _operators(self, name: str, wanted: Field, value: Mapping[str, object], path: Place) -> Test | None:
         if not value:
             self._mistake(path, f"{quoted(name)} has no value; write one, or remove the line")
         tests = [self._operator(name, wanted, how, limit, (*path, how)) for how, limit in value.items()]
         kept = tuple(test for test in tests if test is not None)
         return kept[0] if len(kept) == 1 else AllOf(kept)
 
-    def _operator(self, name: str, wanted: Field, how: str, limit: object, path: Path) -> Test | None:
+    def _operator(self, name: str, wanted: Field, how: str, limit: object, path: Place) -> Test | None:
         if how == "not":
             values = limit if isinstance(limit, list) else [limit]
-            return NoneOf((self._one_of(name, wanted, limit, path),), name, listed(map(quoted, values)), wanted)
+            unwanted = self._one_of(name, wanted, limit, path)
+            return NoneOf((unwanted,), name, listed(map(quoted, values)), wanted, path)
         if how == "present":
             if folded(text_of(limit)) not in _ALIKE:
                 self._mistake(path, '"present" is true (the event has it) or false (it has not)')
-            return IsThere(name, wanted, folded(text_of(limit)) in _TRUE)
+            return IsThere(name, wanted, folded(text_of(limit)) in _TRUE, path)
         if how in NUMBERS or how in DATES:
             return self._comparison(name, wanted, how, limit, path)
         if how in _GROUPS:
@@ -265,7 +266,7 @@ class _Compiler:
         self.errors.append(RuleError(path, f"{quoted(how)} is no comparison{hint}", is_field=True))
         return None
 
-    def _comparison(self, name: str, wanted: Field, how: str, written: object, path: Path) -> Test | None:
+    def _comparison(self, name: str, wanted: Field, how: str, written: object, path: Place) -> Test | None:
         of_dates = how in DATES
         kind = "date" if of_dates else "number"
         if not (wanted.is_moment if of_dates else wanted.is_number):
@@ -276,9 +277,9 @@ class _Compiler:
             example = "a date like 2026-01-31, or a time like 2026-01-31T09:00:00Z" if of_dates else "a number like 5"
             self._mistake(path, f"{quoted(how)} must be {example}")
             return None
-        return Compares(name, wanted, how, limit, written)
+        return Compares(name, wanted, how, limit, written, path)
 
-    def _one_of(self, name: str, wanted: Field, written: object, path: Path) -> IsOneOf:
+    def _one_of(self, name: str, wanted: Field, written: object, path: Place) -> IsOneOf:
         values = written if isinstance(written, list | tuple) else [written]
         if not values:
             self._mistake(path, f"{quoted(path[-1])} is an empty list; write values into it, or remove the line")
@@ -295,9 +296,9 @@ class _Compiler:
                 patterns.append(Pattern.of(text))
             else:
                 exact |= _ALIKE.get(text, {text}) if wanted.kind in (Kind.BOOL, Kind.FREE) else {text}
-        return IsOneOf(name, wanted, tuple(values), frozenset(exact), tuple(patterns))
+        return IsOneOf(name, wanted, tuple(values), frozenset(exact), tuple(patterns), path)
 
-    def _mistake(self, path: Path, sentence: str) -> None:
+    def _mistake(self, path: Place, sentence: str) -> None:
         self.errors.append(RuleError(path, sentence))
 
 

@@ -8,6 +8,7 @@ from router.conditions import Pattern, comparable, folded
 from router.config.faults import Fault, Path
 from router.config.located_yaml import Document
 from router.config.settings import Config
+from router.contradiction import clashes
 from router.fields import field_at, text_of
 from router.implication import all_imply
 from router.rules import Asked, CompiledRoute
@@ -54,6 +55,15 @@ def unreachable(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]
             )
         elif route.stop:
             stopping.append(route)
+
+
+def never_matching(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:
+    """Conditions that can't hold together."""
+    for path, route in routes:
+        for clash in clashes(route.tests) if route.enabled else ():
+            what = "an alternative of the route" if clash.is_part else "the route"
+            sentence = f"{what} {quoted(route.name)} never matches: {clash.sentence}"
+            yield _at(document, (*path, *clash.test.place), sentence)
 
 
 def unused_default(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:

@@ -15,7 +15,16 @@ import handlers
 import sinks
 from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
-from router.config.advice import Seen, never_seen, of_sinks, several_in_one, unreachable, unused_default, unused_sinks
+from router.config.advice import (
+    Seen,
+    never_matching,
+    never_seen,
+    of_sinks,
+    several_in_one,
+    unreachable,
+    unused_default,
+    unused_sinks,
+)
 from router.config.cases import CaseCheck, Names
 from router.config.confusions import in_default, in_route, in_stages, unknown_sink
 from router.config.errors import ConfigError, ConfigErrors, report
@@ -83,7 +92,8 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
         return Checked(None, unreadable.errors)
     work = _Check(document, environment, folder_of(FilePath(path)))
     config = work.config()
-    warnings = [*unused_default(document, work.routes), *several_in_one(document, work.routes)]
+    of_routes = (unused_default, several_in_one, never_matching)
+    warnings = [warning for advice in of_routes for warning in advice(document, work.routes)]
     if not document.faults and not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
     if config is not None:
