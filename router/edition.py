@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from router.naming import names_of
+
 _RULES = ("timezone", "stages", "routes", "default")
 _NOT_ABOUT_WHAT_IS_SENT = ("timeout", "concurrency", "retry", "rate", "order")
 _DIGITS = 12
@@ -45,7 +47,7 @@ def edition_of(root: Mapping[str, Any]) -> Edition:
     """The edition of a good configuration; ``root`` as it was written, references not replaced."""
     rules = {part: root[part] for part in _RULES if part in root}
     if "routes" in rules:
-        rules["routes"] = [_route(i, route) for i, route in enumerate(rules["routes"], start=1)]
+        rules["routes"] = [_route(*one) for one in zip(names_of(rules["routes"]), rules["routes"], strict=True)]
     sinks = {
         name: _digest({key: value for key, value in settings.items() if key not in _NOT_ABOUT_WHAT_IS_SENT})
         for name, settings in root.get("sinks", {}).items()
@@ -77,10 +79,10 @@ def _by_name(word: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> It
     yield from (f"{word} {how}: {', '.join(names)}" for how, names in changes if names)
 
 
-def _route(number: int, written: Mapping[str, Any]) -> dict[str, Any]:
+def _route(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
     """With its name, and its sinks as a list, however short it was written."""
     to = written.get("send_to", [])
-    return {"name": f"route-{number}", **written, "send_to": to if isinstance(to, list) else [to]}
+    return {"name": name, **written, "send_to": to if isinstance(to, list) else [to]}
 
 
 def _digest(value: object) -> str:

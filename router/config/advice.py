@@ -11,6 +11,7 @@ from router.config.settings import Config
 from router.contradiction import clashes
 from router.fields import field_at, text_of
 from router.implication import all_imply
+from router.naming import sinks_of
 from router.rules import Asked, CompiledRoute
 from router.wording import listed, nearest, quoted
 
@@ -82,19 +83,11 @@ def unused_sinks(document: Document) -> Iterator[Fault]:
     if not isinstance(root, dict) or not isinstance(sinks := root.get("sinks"), dict):
         return
     routes = root.get("routes")
-    used = {
-        name for route in [*(routes if isinstance(routes, list) else ()), root.get("default")] for name in _named(route)
-    }
+    every = [*(routes if isinstance(routes, list) else ()), root.get("default")]
+    used = {name for route in every for name in sinks_of(route)}
     for name in sinks.keys() - used:
         sentence = f"no route sends to {quoted(name)}; add a route with send_to: {name}, or remove the sink"
         yield _at(document, ("sinks", name), sentence)
-
-
-def _named(route: object) -> list[str]:
-    """The sinks that a route names, also those with settings for this route below their names."""
-    names = route.get("send_to") if isinstance(route, dict) else None
-    several = names if isinstance(names, list) else [names]
-    return [str(name) for one in several for name in (one if isinstance(one, dict) else [one]) if name is not None]
 
 
 def of_sinks(document: Document, config: Config) -> Iterator[Fault]:

@@ -49,6 +49,7 @@ from router.config.settings import (
 )
 from router.config.unpolled import unpolled
 from router.edition import edition_of
+from router.naming import names_of
 from router.rules import DEFAULT, CompiledRoute, Review, RuleErrors, Ruleset, SendTo, compile_route
 from router.secret import Reference
 from router.wording import did_you_mean, listed, nearest, quoted
@@ -178,10 +179,12 @@ class _Check:
             self._fault((), missing_key("tests", "the file", "a list of tests below it"), missing="tests")
 
     def _known(self) -> Names:
-        routes = self._root.get("routes", [])
-        values = enumerate(routes if isinstance(routes, list) else (), start=1)
-        names = [str(value.get("name", f"route-{i}")) for i, value in values if isinstance(value, dict)]
-        return Names(self._names("sources"), self._names("sinks"), [*names, DEFAULT])
+        return Names(self._names("sources"), self._names("sinks"), [*self._route_names(), DEFAULT])
+
+    def _route_names(self) -> list[str]:
+        """By what is written: what references stand for may be secret."""
+        written = self._document.root.get("routes") if isinstance(self._document.root, dict) else None
+        return names_of(written) if isinstance(written, list) else []
 
     def _top_level(self) -> None:
         for key in self._root:
@@ -270,17 +273,19 @@ class _Check:
             self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
             values = []
         lines: dict[str, str] = {}
-        for i, value in enumerate(values):
+        for i, (value, name) in enumerate(zip(values, self._route_names(), strict=False)):
             path = ("routes", i)
-            self.faults += in_route(self._document, path, f"route {i + 1}")
-            named = {"name": f"route-{i + 1}"} | value if isinstance(value, dict) else value
-            if (route := self._settings(RouteSettings, path, f"route {i + 1}", named)) is None:
+            given = isinstance(value, dict) and value.get("name")
+            place = f"the route {quoted(given)}" if given else "this route"
+            self.faults += in_route(self._document, path, place)
+            named = {"name": name} | value if isinstance(value, dict) else value
+            if (route := self._settings(RouteSettings, path, place, named)) is None:
                 continue
             if first := lines.get(route.name):
                 sentence = f"a route {quoted(route.name)} stands in {first} already; give this one another name"
                 self._fault((*path, "name"), sentence)
             lines.setdefault(route.name, self._document.words_for(self._document.values[path].line))
-            self.routes += ((path, compiled) for compiled in self._compiled(route, f"route {i + 1}", path, allowed))
+            self.routes += ((path, compiled) for compiled in self._compiled(route, place, path, allowed))
         self.faults += unreachable(self._document, self.routes)
         return Ruleset([route for _, route in self.routes], self._default())
 

@@ -95,8 +95,8 @@ class TestUnreachable:
         routes = "routes:\n  - {enabled: no, send_to: one}\n  - {stop: yes, send_to: one}\n  - send_to: one\n"
         found = problems(tmp_path, routes + "  - send_to: two\n")
         assert [(problem.line, problem.sentence.split('"')[1]) for problem in found] == [
-            (10, "route-3"),
-            (11, "route-4"),
+            (10, "everything to one (3)"),
+            (11, "everything to two"),
         ]
 
 

@@ -235,9 +235,16 @@ class TestFile:
         assert "larger than 4 MiB" in told(tmp_path, b"#" * (4 * 1024**2 + 1))
 
     def test_a_name_may_not_stand_twice_among_routes_without_one(self, tmp_path: Path) -> None:
-        report = told(tmp_path, SOURCES + SINKS_AND_ROUTES.replace("send_to", "name: route-2\n    send_to") +
-                      "  - send_to: my-service\n")  # fmt: skip
-        assert 'a route "route-2" stands in line' in report
+        routes = (
+            '  - {name: everything to my-service, when: {event: "*"}, send_to: my-service}\n  - send_to: my-service\n'
+        )
+        written = SOURCES + SINKS_AND_ROUTES + routes
+        names = [route.name for route in loaded(tmp_path, written).rules.routes]
+        assert names == [
+            "everything to my-service (2)",
+            "everything to my-service",
+            "everything to my-service (3)",
+        ]
 
 
 @pytest.fixture(scope="module")
