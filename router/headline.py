@@ -22,18 +22,9 @@ def _is_control(char: str) -> bool:
 
 def headline(event: Event) -> str:
     """Who, what, and for which job: ``Alice Example: Phone Screen -> Onsite, Backend Engineer``."""
-    who = _name(event)
+    who = (event.candidate.whole_name if event.candidate else "") or event.stand_in
     job = f", {event.job.title}" if event.job and event.job.title else ""
     return plain(f"{who}{_what(event)}{job}")
-
-
-def _name(event: Event) -> str:
-    candidate = event.candidate
-    if candidate and candidate.name:
-        return candidate.name
-    if event.application is not None:
-        return f"Application {event.application.id}"
-    return f"Candidate {candidate.id}" if candidate else "Somebody"
 
 
 def _what(event: Event) -> str:

@@ -167,6 +167,11 @@ class Candidate(Model):
     url: str | None = None
     custom_fields: CustomFields = Field(default_factory=dict)
 
+    @property
+    def whole_name(self) -> str:
+        """The name, also where its parts are told only; empty where nobody told one."""
+        return (self.name or " ".join(filter(None, (self.first_name, self.last_name)))).strip()
+
 
 class Job(Model):
     id: str | None = None
@@ -241,6 +246,13 @@ class Told(Model):
             return f"a:{self.application.id}"
         assert self.candidate is not None
         return f"c:{self.candidate.id}"
+
+    @property
+    def stand_in(self) -> str:
+        """What people are shown for a candidate whose name nobody told: some webhooks hold ids only."""
+        if self.candidate is not None and self.candidate.id:
+            return f"Candidate {self.candidate.id}"
+        return f"Application {self.application.id}" if self.application is not None else "Somebody"
 
 
 class Fact(Told):

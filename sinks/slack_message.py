@@ -139,14 +139,7 @@ def _sentence(event: Event) -> list[Element]:
 
 
 def _name(event: Event) -> str:
-    candidate = event.candidate
-    if candidate and (name := cleaned(candidate.name)):
-        return name
-    if candidate and (name := cleaned(f"{candidate.first_name or ''} {candidate.last_name or ''}")):
-        return name
-    if candidate and (identifier := cleaned(candidate.id)):
-        return f"Candidate {identifier}"
-    return f"Application {cleaned(event.application.id)}" if event.application else "Somebody"
+    return cleaned(event.candidate.whole_name if event.candidate else None) or cleaned(event.stand_in)
 
 
 def _step(words: str, stage: Stage | None) -> list[Element]:

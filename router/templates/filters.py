@@ -10,6 +10,7 @@ from jinja2.runtime import LoopContext, Undefined
 from pydantic import BaseModel
 
 from router.fields import NAMES, text_of
+from router.schema import Candidate, Event
 
 MOST_ITEMS = 100
 """Items of one list that a loop goes through."""
@@ -30,6 +31,8 @@ def shown(value: object) -> str:
         return ""
     if isinstance(value, list):
         return ", ".join(filter(None, map(shown, value)))
+    if isinstance(value, Candidate):  # whose title is that of a job
+        return value.whole_name
     if isinstance(value, BaseModel):
         names = (shown(getattr(value, name, None)) for name in (*NAMES, "email"))
         return next(filter(None, names), "")
@@ -53,6 +56,16 @@ def member(value: Any, name: str | int) -> Any:
         wanted = name.casefold()
         return next((inner for key, inner in value.items() if key.casefold() == wanted), None)
     return None
+
+
+class StandIn(str):
+    """What is shown instead of a name that nobody told."""
+
+
+def called(value: Any, event: Event) -> str:
+    """The candidate, or the candidate's name, for people to read."""
+    name = shown(value)
+    return name if name.strip() else shown(event.candidate) or StandIn(event.stand_in)
 
 
 def items(value: Any) -> list[Any]:
@@ -97,6 +110,8 @@ def first_name(value: Any) -> Any:
     """The first word of a name, or of each name; of ``Lovelace, Ada`` what is after the comma."""
     if isinstance(value, list):
         return [first_name(item) for item in value]
+    if isinstance(value, StandIn):
+        return value
     name = shown(value)
     return next(iter(name.partition(",")[2].split() or name.split()), "")
 

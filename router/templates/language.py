@@ -23,11 +23,16 @@ INNER: Mapping[str, Callable[..., object]] = {
     "_items": filters.items,
     "_equal": filters.equal,
     "_within": filters.within,
+    "_called": filters.called,
 }
-"""Filters that stand for loops and comparisons; their names can't be written in a template."""
+"""Filters that stand for loops, comparisons and names that nobody told; their names can't be written in a template."""
 
 LONGEST = 10_000
 """Characters of one template."""
+
+_CANDIDATE = "candidate.name"
+_ASK_WHETHER = ("default", "length")
+"""Filters for which a name that nobody told is nothing."""
 
 _DEEPEST_LOOP = 2
 _DEEPEST = 40
@@ -135,7 +140,7 @@ class _Checker:
 
     def _part(self, node: nodes.Expr, scope: _Scope) -> nodes.Expr:
         if not isinstance(node, nodes.TemplateData):
-            return self._shown(node, scope)
+            return self._said(node, scope)
         self._fixed.append(node.data)
         for match in _ONE_BRACE.finditer(node.data):
             if is_field(match[1]):
@@ -169,15 +174,22 @@ class _Checker:
         self._ask(shape, whole=False)
         return made
 
-    def _shown(self, node: nodes.Expr, scope: _Scope) -> nodes.Expr:
+    def _said(self, node: nodes.Expr, scope: _Scope) -> nodes.Expr:
+        """An expression that people read: a candidate is never nothing there."""
+        return self._shown(node, scope, named=True)
+
+    def _shown(self, node: nodes.Expr, scope: _Scope, *, named: bool = False) -> nodes.Expr:
         """An expression that becomes text."""
         made, shape = self._expression(node, scope)
-        if shape is not None:
-            try:
-                self._ask(shape.shown, whole=True)
-            except UnknownField as several:
-                self._mistake(str(several), node.lineno, _written(node))
-        return made
+        if shape is None:
+            return made
+        try:
+            shape = shape.shown
+        except UnknownField as several:
+            self._mistake(str(several), node.lineno, _written(node))
+            return made
+        self._ask(shape, whole=True)
+        return _filter(made, "_called", nodes.Name(EVENT, "load")) if named and shape.path == _CANDIDATE else made
 
     def _ask(self, shape: Shape | None, *, whole: bool) -> None:
         if shape is not None and shape.path:
@@ -203,7 +215,7 @@ class _Checker:
             case nodes.Not():
                 return nodes.Not(self._tested(node.node, scope), lineno=node.lineno), None
             case nodes.CondExpr():
-                yes, no = self._shown(node.expr1, scope), node.expr2 and self._shown(node.expr2, scope)
+                yes, no = self._said(node.expr1, scope), node.expr2 and self._said(node.expr2, scope)
                 return nodes.CondExpr(self._tested(node.test, scope), yes, no, lineno=node.lineno), None
             case nodes.List() | nodes.Tuple():
                 return nodes.List([self._shown(item, scope) for item in node.items], lineno=node.lineno), None
@@ -269,9 +281,11 @@ class _Checker:
         shape = None
         if node.name in ("first", "last"):
             value, shape = self._expression(node.node, scope)
+        elif node.name == MENTION:
+            value = self._people(node.node, scope)
         else:
-            value = (self._people if node.name == MENTION else self._shown)(node.node, scope)
-        arguments = [self._shown(argument, scope) for argument in node.args]
+            value = self._shown(node.node, scope, named=node.name not in _ASK_WHETHER)
+        arguments = [self._said(argument, scope) for argument in node.args]
         given = [nodes.Name(_GIVEN[node.name], "load")] if node.name in _GIVEN else []
         if problem := misuse(node, known, len(given)):
             self._mistake(problem, node.lineno, node.name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from router.fields import field_names
 from router.preview import sample_event
 from router.schema import Candidate, Event, EventType, Job, Offer, Person
-from router.templates import HTML, PLAIN, BadTemplate, compiled, is_template
+from router.templates import HTML, PLAIN, BadTemplate, compiled, filled, is_template
 from router.templates.compiled import LONGEST_OUTPUT
 from router.templates.filters import FILTERS
 from router.templates.language import LONGEST
@@ -111,6 +111,46 @@ def test_shows_what_the_event_has(text: str, result: str) -> None:
 )
 def test_filters(text: str, result: str) -> None:
     assert shown(text) == result
+
+
+def of_nobody(candidate: Candidate | None) -> Event:
+    return EVENT.model_copy(update={"candidate": candidate})
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("{{ candidate }}, {{ candidate.name }}", "Candidate 7, Candidate 7"),
+        ("{{ candidate | upper }} {{ candidate.name | truncate(6) }}", "CANDIDATE 7 Candi…"),
+        ("{{ candidate | first_name }}", "Candidate 7"),
+        ("{{ job.url | link(candidate) }}", "Candidate 7 (https://ats.example.com/jobs/1?a=b&c=d)"),
+        ("{{ candidate.company | default(candidate) }}", "Candidate 7"),
+        ("{{ candidate if not late else job }}", "Candidate 7"),
+        ("{{ candidate | default('Somebody new') }} {{ candidate.name | length }}", "Somebody new 0"),
+        ("{{ candidate.name or 'x' }}{% if candidate.name %}a{% endif %}{% if candidate == '' %}b{% endif %}", "xb"),
+        ("{{ candidate.first_name }}{{ candidate.title }}", "Cook"),
+    ],
+)
+def test_a_candidate_whose_name_nobody_told(text: str, result: str) -> None:
+    assert shown(text, of_nobody(Candidate(id="7", title="Cook"))) == result
+
+
+def test_a_candidate_of_whom_less_is_known() -> None:
+    both = "{{ candidate }}|{{ candidate.name }}|{{ candidate | first_name }}"
+    assert shown(both, of_nobody(None)) == "Application 77|Application 77|Application 77"
+    bare = of_nobody(None).model_copy(update={"application": None})
+    assert shown(both, bare) == "Somebody|Somebody|Somebody"
+    parts = of_nobody(Candidate(id="7", first_name="Ada", last_name="King"))
+    assert shown(both, parts) == "Ada King|Ada King|Ada"
+    assert shown(both) == "Ada Lovelace|Ada Lovelace|Ada"
+
+
+def test_what_keeps_its_kind_is_nothing_where_the_candidate_has_no_name() -> None:
+    nobody = of_nobody(Candidate(id="7"))
+    assert filled({"name": "{{ candidate.name }}", "title": "For {{ candidate.name }}"}, nobody) == {
+        "name": None,
+        "title": "For Candidate 7",
+    }
 
 
 def test_what_vendors_write_for_no_time_is_nothing() -> None:

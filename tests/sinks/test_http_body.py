@@ -66,7 +66,8 @@ def test_without_one_the_event_itself_is_sent() -> None:
 @given(st.sampled_from(HOSTILE))
 def test_a_name_stays_a_name(name: str) -> None:
     event = MOVED.model_copy(update={"candidate": Candidate(name=name)})
-    assert sent({"a": "{{ candidate.name }}", "b": "<{{ candidate.name }}>"}, event) == {"a": name, "b": f"<{name}>"}
+    told = name if name.strip() else "Application 77"
+    assert sent({"a": "{{ candidate.name }}", "b": "<{{ candidate.name }}>"}, event) == {"a": name, "b": f"<{told}>"}
 
 
 bodies = st.recursive(
