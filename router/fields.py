@@ -11,6 +11,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import AwareDatetime, BaseModel, JsonValue
 
 from router.schema import Event, Person
+from router.synonyms import FIELDS as SYNONYMS
 from router.wording import did_you_mean, listed, nearest, quoted
 
 _ALIASES = {
@@ -281,9 +282,21 @@ def _choices(annotation: object) -> tuple[str, ...]:
 def _unknown(path: str) -> str:
     """What is meant is most often a field without what is before its dot: ``departments`` for ``job.departments``."""
     last = {name.rpartition(".")[2]: name for name in sorted(field_names(), key=len, reverse=True)}
-    meant = last.get(path) or nearest(path, field_names()) or last.get(nearest(path, last) or "")
-    hint = f"did you mean {quoted(meant)}?" if meant else f"a field of your own is named like job.custom_fields.{path}"
+    known = SYNONYMS.get(path.lower().replace(" ", "_"))
+    meant = known or last.get(path) or nearest(path, field_names()) or last.get(nearest(path, last) or "")
+    above, _, name = path.rpartition(".")
+    own = f"a field of your own is named like {above or 'job'}.custom_fields.{name}"
+    if above == "custom_fields":
+        own = f"say whose it is: job.custom_fields.{name}, candidate.custom_fields.{name} or the like"
+        meant = None
+    elif f"{above}.custom_fields" in field_names() and not nearest(name, _names_below(above)):
+        meant = None
+    hint = f"did you mean {quoted(meant)}?" if meant else own
     return f"an event has no field {quoted(path)}; {hint}"
+
+
+def _names_below(above: str) -> list[str]:
+    return [name.removeprefix(f"{above}.") for name in field_names() if name.startswith(f"{above}.")]
 
 
 def _texts(value: object, steps: tuple[str, ...], *, only_names: bool = False) -> Iterator[str]:

@@ -35,6 +35,7 @@ from router.conditions import (
 from router.fields import Field, Kind, UnknownField, field_at, is_field, text_of
 from router.matching import Matcher
 from router.schema import Event
+from router.synonyms import COMPARISONS, event_meant
 from router.wording import did_you_mean, listed, quoted
 
 Choices = Mapping[str, Collection[str]]
@@ -259,6 +260,8 @@ class _Compiler:
             return self._comparison(name, wanted, how, limit, path)
         if how in _GROUPS:
             hint = f"; for any of several values write a list: {name}: [a, b]"
+        elif how.lower().replace(" ", "_") in COMPARISONS:
+            hint = f"; {COMPARISONS[how.lower().replace(' ', '_')].format(name=name)}"
         elif wanted.kind is not Kind.FREE and is_field(f"{name}.{how}"):
             hint = f"; a field of a field is written with a dot: {name}.{how}"
         else:
@@ -314,8 +317,7 @@ def _problem(name: str, wanted: Field, value: object, choices: Collection[str]) 
     if comparable_to and (sign := _SIGN.fullmatch(text)) and comparable_to(sign[2]) is not None:
         return f"{quoted(value)} is compared in words: {name}: {{{_IN_WORDS[sign[1]]}: {sign[2]}}}"
     if choices and not _can_be(text, comparable(choices)):
-        hint = did_you_mean(str(value), choices) or "."
-        return f"{quoted(name)} is never {quoted(value)}{hint} It can be {listed(choices)}"
+        return f"{quoted(name)} is never {quoted(value)}{_instead(name, wanted, str(value), choices)}"
     if wanted.kind is Kind.TEXT and isinstance(value, bool | float):
         return f'{quoted(name)} is a text; put the value in quotes: "{quoted(value)}"'
     if wanted.kind is Kind.BOOL and text not in _ALIKE:
@@ -323,6 +325,19 @@ def _problem(name: str, wanted: Field, value: object, choices: Collection[str]) 
     if wanted.kind is Kind.NUMBER and not text.lstrip("-").isdecimal():
         return f"{quoted(name)} is a whole number, never {quoted(value)}"
     return None
+
+
+def _instead(name: str, wanted: Field, written: str, choices: Collection[str]) -> str:
+    """What to write where this is none of the choices."""
+    parts = [part.strip() for part in re.split(r"[,;|]|\bor\b", written) if part.strip()]
+    if len(parts) > 1 and all(_can_be(folded(part), comparable(choices)) for part in parts):
+        return f"; any of several values is a list: {name}: [{', '.join(parts)}]"
+    if wanted.path == "type" and "*" not in written and (meant := event_meant(written)):
+        return f"; {meant}"
+    hint = did_you_mean(written, choices) or "."
+    if hint == "." and wanted.path.endswith("stage.kind"):
+        hint = f"; a stage by its name is {name.removesuffix('_kind').removesuffix('.kind')}: {written}."
+    return f"{hint} It can be {listed(choices)}"
 
 
 def _can_be(text: str, choices: Collection[str]) -> bool:

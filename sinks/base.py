@@ -119,7 +119,8 @@ def _known_fields(names: tuple[str, ...]) -> tuple[str, ...]:
         try:
             Shape.at(name)
         except UnknownField as unknown:
-            problems.append(((i,), str(unknown)))
+            is_all = name.lower() in ("all", "everything", "*")
+            problems.append(((i,), "without this line a sink gets all fields; remove it" if is_all else str(unknown)))
     if problems:
         raise located(problems)
     return names

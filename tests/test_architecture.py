@@ -25,7 +25,7 @@ FILES = {
 GROUND = {
     "router",
     *(f"router.{name}" for name in ("schema", "secret", "units", "client", "transport", "access_token")),
-    *(f"router.{name}" for name in ("plugins", "fields", "wording", "allowed")),
+    *(f"router.{name}" for name in ("plugins", "fields", "wording", "allowed", "synonyms")),
     *(f"router.templates{name}" for name in ("", ".compiled", ".filters", ".language", ".mistakes")),
 }
 """What handlers and sinks may use of the router. It stands on nothing else of ours."""

@@ -9,7 +9,7 @@ from router.config.faults import Fault, Path
 from router.config.located_yaml import Document
 from router.config.settings import Config
 from router.contradiction import clashes
-from router.fields import field_at, text_of
+from router.fields import Kind, field_at, text_of
 from router.implication import all_imply
 from router.naming import sinks_of
 from router.rules import Asked, CompiledRoute
@@ -34,6 +34,9 @@ class Seen:
 
 
 _OR = re.compile(r"\s+or\s+|\s*[|;]+\s*", re.IGNORECASE)
+_NEGATED = re.compile(r"(?:(?:not|NOT)\s+|!=?\s*|<>\s*)(\S.*)")  # a stage may well be called Not a fit
+_OTHER_PATTERN = re.compile(r"\.\*|^%\w|[^\W\d]%$|^/.+/$|^\^\w")
+_MOVE = re.compile(r"(.+?)\s*(?:->|=>|→)\s*(.+)")
 _SHOWN = 4
 _NEVER_SHOWN = {"candidate source"}
 _KIND_OF = {field_at(name).steps: kind for kind, names in KINDS.items() for name in names}
@@ -114,6 +117,27 @@ def several_in_one(document: Document, routes: Sequence[tuple[Path, CompiledRout
                 how = f"[{', '.join(parts)}]"
                 sentence = f"{quoted(asked.value)} is looked for as one name; for any of several write a list: {how}"
                 yield _at(document, (*path, *asked.path), sentence)
+
+
+def written_otherwise(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:
+    """Texts that mean something in other languages, and here only themselves."""
+    for path, route in routes:
+        for asked in route.asked:
+            text = text_of(asked.value).strip()
+            if asked.field.kind in (Kind.TEXT, Kind.FREE) and (meant := _otherwise(text, asked)):
+                yield _at(document, (*path, *asked.path), f"{quoted(asked.value)} stands for itself; {meant}")
+
+
+def _otherwise(text: str, asked: Asked) -> str | None:
+    if not text:
+        return "where an event has nothing there, write {present: false}"
+    if negated := _NEGATED.fullmatch(text):
+        return f"for anything else write {{not: {negated[1]}}}"
+    if _OTHER_PATTERN.search(text):
+        return f"a part of a text is written with stars: {quoted(re.sub(r'[.*%/^$]+', '*', f'*{text}*'))}"
+    if _KIND_OF.get(asked.field.steps) == "stage" and (move := _MOVE.fullmatch(text)):
+        return f"a move is written in two lines, from_stage: {move[1]} and to_stage: {move[2]}"
+    return None
 
 
 def never_seen(document: Document, routes: Sequence[tuple[Path, CompiledRoute]], seen: Seen) -> Iterator[Fault]:

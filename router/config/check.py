@@ -24,9 +24,18 @@ from router.config.advice import (
     unreachable,
     unused_default,
     unused_sinks,
+    written_otherwise,
 )
 from router.config.cases import CaseCheck, Names
-from router.config.confusions import in_default, in_route, in_stages, unknown_sink
+from router.config.confusions import (
+    in_default,
+    in_route,
+    in_stages,
+    in_test,
+    only_of_sinks,
+    setting_of_a_sink,
+    unknown_sink,
+)
 from router.config.errors import ConfigError, ConfigErrors, report
 from router.config.faults import Fault, Path
 from router.config.folder import document_of, folder_of
@@ -93,9 +102,10 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
         return Checked(None, unreadable.errors)
     work = _Check(document, environment, folder_of(FilePath(path)))
     config = work.config()
-    of_routes = (unused_default, several_in_one, never_matching)
+    of_routes = (unused_default, several_in_one, written_otherwise, never_matching)
     warnings = [warning for advice in of_routes for warning in advice(document, work.routes)]
-    if not document.faults and not any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults):
+    in_routes = any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults)
+    if not document.faults and not in_routes and all(map(_NAME.fullmatch, work.names("sinks"))):
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
     if config is not None:
         warnings += unpolled(document, config.sources)
@@ -168,7 +178,10 @@ class _Check:
     def tests(self, known: Names) -> Iterator[Case]:
         """The tests beside the rules, or those of a file of their own."""
         read = partial(self._settings, TestSettings)
-        return CaseCheck(self._document, self._folder, known, read, self._fault).cases(self._root.get("tests", []))
+        values = self._root.get("tests", [])
+        for i in range(len(values) if isinstance(values, list) else 0):
+            self.faults += in_test(self._document, ("tests", i))
+        return CaseCheck(self._document, self._folder, known, read, self._fault).cases(values)
 
     def only_tests(self) -> None:
         """Nothing else has a meaning in a file of tests."""
@@ -179,7 +192,7 @@ class _Check:
             self._fault((), missing_key("tests", "the file", "a list of tests below it"), missing="tests")
 
     def _known(self) -> Names:
-        return Names(self._names("sources"), self._names("sinks"), [*self._route_names(), DEFAULT])
+        return Names(self.names("sources"), self.names("sinks"), [*self._route_names(), DEFAULT])
 
     def _route_names(self) -> list[str]:
         """By what is written: what references stand for may be secret."""
@@ -189,7 +202,8 @@ class _Check:
     def _top_level(self) -> None:
         for key in self._root:
             if key not in TOP_LEVEL:
-                sentence = unknown_key(key, "the top level", TOP_LEVEL)
+                is_of_sinks = key in only_of_sinks()
+                sentence = setting_of_a_sink(key) if is_of_sinks else unknown_key(key, "the top level", TOP_LEVEL)
                 self._fault((key,), sentence, at_key=True)
         meanings = {
             "sources": "the ATS accounts that send webhooks",
@@ -267,7 +281,7 @@ class _Check:
             return None
 
     def _rules(self) -> Ruleset:
-        allowed = {"source": self._names("sources"), "vendor": tuple(handlers.by_vendor())}
+        allowed = {"source": self.names("sources"), "vendor": tuple(handlers.by_vendor())}
         values = self._root.get("routes", [])
         if not isinstance(values, list):
             self._fault(("routes",), '"routes" must be a list: begin each route with a dash, as in - send_to: my-sink')
@@ -318,20 +332,20 @@ class _Check:
 
     def _stages(self) -> StageKinds:
         told = self._root.get("stages", {})
-        for path in [("stages",), *(("sources", name, "stages") for name in self._names("sources"))]:
+        for path in [("stages",), *(("sources", name, "stages") for name in self.names("sources"))]:
             self.faults += in_stages(self._document, path)
         settings = self._settings(StagesSettings, ("stages",), '"stages"', told)
         return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY.items()])
 
     def _known_sinks(self, targets: tuple[SendTo, ...], path: Path) -> None:
-        known = self._names("sinks")
+        known = self.names("sinks")
         for i, to in enumerate(targets):
-            if known and to.sink not in known:
+            if known and to.sink not in known and to.sink not in map(_better_name, known):
                 self._fault((*path, i, to.sink), unknown_sink(to.sink, known), at_key=bool(to.overrides))
             elif to.overrides and (settings := self._sinks.get(to.sink)):
                 self.faults += in_overrides(self._document, to, settings, (*path, i, to.sink))
 
-    def _names(self, section: str) -> tuple[str, ...]:
+    def names(self, section: str) -> tuple[str, ...]:
         entries = self._root.get(section)
         return tuple(entries) if isinstance(entries, dict) else ()
 
@@ -370,8 +384,12 @@ def _nothings(document: Document, value: object, path: Path) -> Iterator[Fault]:
         yield from _nothings(document, item, (*path, step))
 
 
+def _better_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:63]
+
+
 def _bad_name(word: str, name: str) -> str:
-    better = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:63]
+    better = _better_name(name)
     hint = f"; write {better}" if better else ""
     return f"the name {quoted(name)} of a {word} may have only a-z, 0-9, - and _, at most 63 of them{hint}"
 

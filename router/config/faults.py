@@ -65,6 +65,7 @@ _CAUSES = {
 }
 
 
+_BEGUN = re.compile(r"\s*(?:- )?(when|unless|any|all|not|fields):\s+\S")
 _NOTICED_LATER = ("mapping values are not allowed", "could not find expected ':'")
 _LOOKED_ABOVE = 3
 _SLIPS = (
@@ -111,6 +112,8 @@ def _sentence(problem: str, before: str, after: str) -> str:
         return "there is a tab here; indent with spaces only"
     if "cannot start any token" in problem:
         return f"a text that begins with {after[:1]} must be in quotes"
+    if "mapping values" in problem and (begun := _BEGUN.match(before)):
+        return f"what belongs to {begun[1]} begins on the next line, indented further, one condition a line"
     if "mapping values" in problem and ": " in before:
         return "a text that holds a colon must be in quotes"
     problem = problem.replace("expected <block end>", "expected key")  # how the parser without C says the same

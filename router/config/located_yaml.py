@@ -12,10 +12,14 @@ from typing import TypeAlias
 import yaml
 
 from router.config.faults import Fault, Path, Span, Unreadable, syntax_fault
+from router.fields import is_field
 from router.wording import quoted
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _DEEPEST = 32
+_OF_SETTINGS = ("type", "source", "id")
+"""Fields whose names are those of settings, too."""
+
 _MOST_VALUES = 50_000
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -197,7 +201,8 @@ class _Composer:
             elif key == "<<":
                 self._fault('"<<" (merging) is not supported; write the settings out', span)
             elif key in seen:
-                self._fault(f"{quoted(key)} stands here twice (first in line {seen[key].line + 1}); remove one", span)
+                first = seen[key].line + 1
+                self._fault(f"{quoted(key)} stands here twice (first in line {first}); {_instead_of_two(key)}", span)
             else:
                 seen[key] = span
                 yield key, span, value
@@ -268,3 +273,8 @@ def _plain(text: str) -> str | int | float | bool | None:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) and str(float(text)) == text else text
+
+
+def _instead_of_two(key: str) -> str:
+    is_condition = is_field(key) and key not in _OF_SETTINGS
+    return f"for any of several values write a list: {key}: [a, b]" if is_condition else "remove one"

@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 
 from router.config.faults import Fault, Path
 from router.config.located_yaml import Document
+from router.fields import is_field
 from router.secret import Reference
 from router.wording import did_you_mean, quoted
 
@@ -81,6 +82,8 @@ def _variable(name: str, closed: bool, environment: Mapping[str, str]) -> str:
         raise _Bad(f"{quoted(name)} is not the name of an environment variable: use letters, digits and _ only")
     if name not in environment:
         hint = did_you_mean(name, environment)
+        if is_field(name):
+            hint = f"; or is the field of an event meant? That is written {{{{ {name} }}}}, in a template"
         raise _Bad(f"the environment variable {name} is not set; set it before you start{hint}", of_environment=True)
     if not environment[name].strip():
         raise _Bad(f"the environment variable {name} is empty; give it a value before you start")

@@ -257,7 +257,13 @@ class _Checker:
         made, shape = self._reached(outer, scope)
         if shape is None:
             raise UnknownField(f"there is no {quoted(name)} of this")
-        below = shape.member(name)
+        try:
+            below = shape.member(name)
+        except UnknownField:
+            if name not in _SIGNATURES:
+                raise
+            sentence = f"{quoted(name)} is a filter, and stands behind a bar: {{{{ {_written(outer)} | {name} }}}}"
+            raise UnknownField(sentence) from None
         return nodes.Getitem(made, nodes.Const(below.steps[-1]), "load"), below
 
     def _compared(self, node: nodes.Compare, scope: _Scope) -> nodes.Expr:

@@ -32,6 +32,8 @@ def misuse(node: nodes.Filter, known: inspect.Signature, given: int) -> str | No
 
 
 def _bad_form(form: str) -> str | None:
+    if "%" not in form:
+        return f"{quoted(form)} has no part of a date in it; write for example %d.%m.%Y or %H:%M"
     for match in _DIRECTIVE.finditer(form):
         if (match[1] or "")[-1:] not in _DIRECTIVES or not match[1]:
             return f"{quoted(match[0])} is no part of a date; write for example %d.%m.%Y or %H:%M"

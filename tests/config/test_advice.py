@@ -263,3 +263,28 @@ class TestSeveralInOne:
     @pytest.mark.parametrize("written", ["Sales and Marketing", "Corporate", "R&D, Berlin", "Orion"])
     def test_names_may_hold_much(self, tmp_path: Path, written: str) -> None:
         assert not problems(tmp_path, f"routes: [{{when: {{department: '{written}'}}, send_to: [one, two]}}]")
+
+
+class TestWrittenOtherwise:
+    @pytest.mark.parametrize(
+        ("when", "meant"),
+        [
+            ("{department: not Sales}", "write {not: Sales}"),
+            ("{department: '!= Sales'}", "write {not: Sales}"),
+            ("{job: '/engineer/'}", 'written with stars: "*engineer*"'),
+            ("{job: 'Senior.*Engineer'}", 'written with stars: "*Senior*Engineer*"'),
+            ("{job: '%Engineer%'}", 'written with stars: "*Engineer*"'),
+            ("{to_stage: Screen → Onsite}", "from_stage: Screen and to_stage: Onsite"),
+            ("{office: ' '}", "write {present: false}"),
+        ],
+    )
+    def test_what_other_languages_say(self, tmp_path: Path, when: str, meant: str) -> None:
+        [problem] = problems(tmp_path, f"routes: [{{when: {when}, send_to: [one, two]}}]")
+        assert problem.is_warning
+        assert meant in problem.sentence
+
+    @pytest.mark.parametrize(
+        "name", ["Not a fit", "100%", "50% Sales", "C++ / Go", "/r", "US$", "Notary", "a.b*", "!", "Sales -> EMEA", "^"]
+    )
+    def test_names_may_look_like_it(self, tmp_path: Path, name: str) -> None:
+        assert not problems(tmp_path, f"routes: [{{when: {{department: '{name}'}}, send_to: [one, two]}}]")

@@ -11,8 +11,9 @@ from router.preview import sample_event
 from router.schema import Event, EventType
 from router.secret import Reference
 from sinks.base import Delivery, Result
-from sinks.slack import Slack, SlackSettings
+from sinks.slack import Slack
 from sinks.slack_message import message
+from sinks.slack_settings import SlackSettings
 from tests.sinks.conformance import SinkConformance
 from tests.sinks.fake_slack import TOKEN, FakeSlack
 from tests.sinks.slack_events import EVENTS

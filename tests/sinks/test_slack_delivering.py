@@ -18,7 +18,8 @@ from router.ledger import Ledger, sink_lane
 from router.records import DeliveryRecord, DeliveryState, GateState, Settled
 from router.secret import Reference
 from sinks.base import Result
-from sinks.slack import Slack, SlackSettings
+from sinks.slack import Slack
+from sinks.slack_settings import SlackSettings
 from tests.factories import NOW, PARTITION, claim_one, until
 from tests.router.delivering import put_events
 from tests.sinks.fake_slack import FakeSlack

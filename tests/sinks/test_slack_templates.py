@@ -14,8 +14,9 @@ from router.schema import Candidate, Event, EventType, Job
 from router.secret import Reference
 from router.templates import compiled
 from sinks.base import Delivery, Result
-from sinks.slack import Slack, SlackSettings
+from sinks.slack import Slack
 from sinks.slack_message import message, own_message
+from sinks.slack_settings import SlackSettings
 from sinks.slack_text import CHANNEL, MRKDWN, cut
 from tests.router.any_event import HOSTILE, any_events
 from tests.router.test_templates import BERLIN, good_templates
