@@ -11,12 +11,13 @@ from pydantic import BaseModel, ValidationError
 from handlers.base import Disposition, Handler, Receipt
 from handlers.stages import StageKinds
 from router.conditions import folded, moment_of
-from router.fields import Field, Kind, UnknownField, field_at, text_of
+from router.fields import Field, Kind, Shape, UnknownField, field_at, text_of
 from router.inspection import events_told, read_body
-from router.schema import CANDIDATE_TYPES, Event, EventType
+from router.schema import CANDIDATE_TYPES, Event, EventType, Person
 from router.wording import did_you_mean, listed, quoted
 
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _UNSAID = {"id": "evt_00000000000000000000000000", "vendor_event": "", "sequence": 1}
 
@@ -108,7 +109,15 @@ def _put_all(said: dict[str, Any], fields: Mapping[str, object]) -> Iterator[Fie
         mistakes, values = _values(name, field, written)
         yield from mistakes
         if not mistakes:
-            _put(said, Event, field.steps, values)
+            _put(said, Event, _steps(field, values), values)
+
+
+def _steps(field: Field, values: Sequence[object]) -> tuple[str, ...]:
+    """A person is named by name or by address, as in rules; a message needs to know which one it is."""
+    is_person = Shape.at(field.path).annotation is Person
+    if is_person and all(_ADDRESS.fullmatch(str(value)) for value in values):
+        return (*field.steps[:-1], "email")
+    return field.steps
 
 
 def _values(name: str, field: Field, written: object) -> tuple[list[FieldMistake], list[object]]:

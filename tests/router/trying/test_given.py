@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from handlers.stages import StageKinds
 from router.fields import Kind, UnknownField, field_at, field_names, text_of
 from router.inspection import handler_for
-from router.schema import CANDIDATE_TYPES, Envelope, EventType, Outcome, StageKind
+from router.schema import CANDIDATE_TYPES, Envelope, EventType, Outcome, Person, StageKind
 from router.trying.given import BadFields, NoEvents, event_of, events_of_body
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "greenhouse"
@@ -182,3 +182,22 @@ def test_a_webhook_that_becomes_no_event_says_why(body: bytes, is_drift: bool, r
         events_of_body(handler_for("greenhouse", []), "greenhouse", StageKinds(()), body)
     assert caught.value.is_drift is is_drift
     assert reason in str(caught.value)
+
+
+def test_a_person_is_told_by_name_or_by_address() -> None:
+    said = {
+        "event": "OfferChanged",
+        "recruiter": "ann@example.com",
+        "hiring_manager": "Bob",
+        "job.coordinators.id": "1",
+    }
+    job = event_of(said).job
+    assert job is not None
+    assert job.recruiters == [Person(email="ann@example.com")]
+    assert job.hiring_managers == [Person(name="Bob")]
+    both = event_of({"event": "OfferChanged", "recruiter": "Ann", "job.recruiters.email": "ann@example.com"}).job
+    assert both is not None
+    assert both.recruiters == [Person(name="Ann", email="ann@example.com")]
+    moved = event_of({"event": "StageChanged", "to_stage": "a@b.de"})
+    assert moved.to_stage is not None
+    assert moved.to_stage.name == "a@b.de"
