@@ -42,6 +42,18 @@ _NEVER_SHOWN = {"candidate source"}
 _KIND_OF = {field_at(name).steps: kind for kind, names in KINDS.items() for name in names}
 
 
+def hardly_meant(
+    document: Document, routes: Sequence[tuple[Path, CompiledRoute]], config: Config | None, seen: Seen | None
+) -> Iterator[Fault]:
+    """What can be said of routes and sinks, whatever else is wrong; of the sinks of a file that is right."""
+    for advice in (unused_default, several_in_one, written_otherwise, never_matching):
+        yield from advice(document, routes)
+    if config is not None:
+        yield from of_sinks(document, config)
+    if seen is not None:
+        yield from never_seen(document, routes, seen)
+
+
 def unreachable(document: Document, routes: Sequence[tuple[Path, CompiledRoute]]) -> Iterator[Fault]:
     """Routes that never get their turn: what they match, a route above them matches too, and stops."""
     stopping: list[CompiledRoute] = []

@@ -15,17 +15,7 @@ import handlers
 import sinks
 from handlers.settings import SourceSettings
 from handlers.stages import EVERYDAY, StageKinds
-from router.config.advice import (
-    Seen,
-    never_matching,
-    never_seen,
-    of_sinks,
-    several_in_one,
-    unreachable,
-    unused_default,
-    unused_sinks,
-    written_otherwise,
-)
+from router.config.advice import Seen, hardly_meant, unreachable, unused_sinks
 from router.config.cases import CaseCheck, Names
 from router.config.confusions import (
     in_default,
@@ -102,16 +92,12 @@ def check(path: FilePath | str, environment: Mapping[str, str] = os.environ, see
         return Checked(None, unreadable.errors)
     work = _Check(document, environment, folder_of(FilePath(path)))
     config = work.config()
-    of_routes = (unused_default, several_in_one, written_otherwise, never_matching)
-    warnings = [warning for advice in of_routes for warning in advice(document, work.routes)]
+    warnings = [*hardly_meant(document, work.routes, config, seen)]
     in_routes = any(fault.path and fault.path[0] in ("routes", "default") for fault in work.faults)
     if not document.faults and not in_routes and all(map(_NAME.fullmatch, work.names("sinks"))):
         warnings += unused_sinks(document)  # else the sink may be meant where a mistake is
     if config is not None:
         warnings += unpolled(document, config.sources)
-        warnings += of_sinks(document, config)
-    if seen is not None:
-        warnings += never_seen(document, work.routes, seen)
     return Checked(config, tuple(report(str(path), document, [*work.faults, *warnings])))
 
 
