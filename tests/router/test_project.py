@@ -489,6 +489,15 @@ def test_what_else_changed_is_an_update_once_the_rest_is_known() -> None:
     assert types_of(titled("Cook"), titled("Cook"), titled("Chef"), titled("Chef")) == [[MOVED], [], [UPDATED], []]
 
 
+def test_what_polling_recovers_is_no_update_where_a_list_says_less_than_webhooks() -> None:
+    def told(stage: Stage, *departments: str, recovered: bool = False) -> Fact:
+        job = Job(id="j", title="Chef", departments=list(departments))
+        return snapshot(stage).model_copy(update={"job": job, "recovered": recovered})
+
+    webhook, listed = told(PHONE, "Kitchen"), told(PHONE, recovered=True)
+    assert types_of(webhook, listed, webhook, told(ONSITE, recovered=True)) == [[MOVED], [], [], [MOVED]]
+
+
 def test_an_old_snapshot_takes_nothing_back() -> None:
     state, _ = run([snapshot(PHONE, version="1"), snapshot(HIRED_STAGE, HIRED, version="3")])
     state, [events] = run([snapshot(PHONE, version="2")], state)
