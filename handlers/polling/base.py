@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Generic, TypeVar
 
-from handlers.base import Handler
+from handlers.base import Drift, Handler
 from handlers.enriching import Access, Api, Enriches
 from handlers.polled import ReadsRows
 from handlers.reading import Node
@@ -159,3 +159,14 @@ def in_utc(moment: datetime, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
 def with_since(params: Mapping[str, str], name: str, asked: Pass, form: str = "%Y-%m-%dT%H:%M:%SZ") -> dict[str, str]:
     """Parameters, with that of what changed since where not everything is asked for."""
     return {**params, name: in_utc(asked.since, form)} if asked.since is not None else dict(params)
+
+
+def listed(answer: Node, key: str) -> list[Node]:
+    """The objects of a list that has to be there, as an answer without it is no page without rows.
+
+    Raises:
+        Drift: there is no such list.
+    """
+    if not isinstance(answer.raw.get(key), list):
+        raise Drift(key, "is missing" if key not in answer.raw else "is not a list")
+    return answer.nodes(key)
