@@ -118,6 +118,8 @@ class SmartRecruiters(Enriches, Connects, Handler):
             "without an API key: names, statuses and outcomes, so that a hire is an ApplicationUpdated of bare ids",
             "with an API key, what the common event has no field for makes no event: attachments, the onboarding"
             " status, and screening answers, which may hold EEO answers and are never fetched",
+            "of an application that only polling finds: when it came, its source, and of its job all but the title",
+            "whether a new status counts as an update in its list is not documented; everything is read once a day",
         ],
         enrichment="names, the status and the one before with their times (so the outcome, hires too), reasons, the"
         " source, the job, application fields when they change, the status of offers",
@@ -208,10 +210,10 @@ class SmartRecruiters(Enriches, Connects, Handler):
         assert fact.candidate.id is not None
         person = f"/candidates/{quote(fact.candidate.id, safe='')}"
         known: dict[str, object] = {"needs_enrichment": False}
-        known["candidate"] = _candidate(fact.candidate.id, await api.get(person))
+        known["candidate"] = candidate_of(fact.candidate.id, await api.get(person))
         if fact.application is not None and fact.job is not None and fact.job.id is not None:
             job = quote(fact.job.id, safe="")
-            known["job"] = await _job(fact.job.id, f"/jobs/{job}", api)
+            known["job"] = await job_of(fact.job.id, f"/jobs/{job}", api)
             told = _offer if fact.offer is not None else _standing
             known |= await told(fact, f"{person}/jobs/{job}", api)
         return [fact.model_copy(update=known)]
@@ -261,7 +263,7 @@ def _path(hook: Hook) -> str:
     return f"{_SUBSCRIPTIONS}/{quote(hook.id, safe='')}"
 
 
-class _Status(NamedTuple):
+class Status(NamedTuple):
     """A status of an application; ``since`` is known of what stands in the history."""
 
     name: str
@@ -269,16 +271,16 @@ class _Status(NamedTuple):
     since: datetime | None = None
 
 
-def _status(node: Node, since: datetime | None = None) -> _Status:
+def status_of(node: Node, since: datetime | None = None) -> Status:
     """A substatus is a step of the customer's own; one name may be found in several statuses."""
     name, step = node.need_text("status"), node.text("subStatus", sometimes=True)
-    return _Status(name, Stage(id=f"{name}/{step}" if step else name, name=step or name, kind=_KINDS.get(name)), since)
+    return Status(name, Stage(id=f"{name}/{step}" if step else name, name=step or name, kind=_KINDS.get(name)), since)
 
 
-async def _history(path: str, now: _Status, api: Api) -> list[_Status]:
+async def history(path: str, now: Status, api: Api) -> list[Status]:
     """Every status so far, the first one first; the present one alone where they do not lead to it."""
     nodes = await _content(f"{path}/status/history", api)
-    statuses = [_status(node, since) for node in nodes if (since := node.time("changedOn")) and node.text("status")]
+    statuses = [status_of(node, since) for node in nodes if (since := node.time("changedOn")) and node.text("status")]
     statuses.sort(key=attrgetter("since"))
     return statuses if statuses and statuses[-1].name == now.name else [now]
 
@@ -287,8 +289,8 @@ async def _standing(fact: Fact, path: str, api: Api) -> dict[str, Any]:
     """What the application is, or was when its status changed: it may have gone on before this is asked."""
     assert fact.application is not None
     node = await api.get(path)
-    now = _status(node)
-    statuses = await _history(path, now, api)
+    now = status_of(node)
+    statuses = await history(path, now, api)
     created, moved = fact.type is EventType.APPLICATION_CREATED, fact.vendor_event == _MOVED
     index = 0 if created else len(statuses) - 1
     if moved and fact.occurred_at:  # the last one that there was when the webhook was sent, if there was one
@@ -305,7 +307,7 @@ async def _standing(fact: Fact, path: str, api: Api) -> dict[str, Any]:
         }
     more: dict[str, Any] = {}
     if created or moved:
-        told |= {"stage": status.stage, **_decision(status, node if status.name == now.name else Node.of({}))}
+        told |= {"stage": status.stage, **decision(status, node if status.name == now.name else Node.of({}))}
         day = node.date("startsOn", sometimes=True) if status.name == "HIRED" else None
         more |= {"occurred_at": status.since or fact.occurred_at, "offer": Offer(start_date=day) if day else None}
         # the clock of every fact with a stage, which tells a late one; the others touch no stage
@@ -318,7 +320,7 @@ async def _standing(fact: Fact, path: str, api: Api) -> dict[str, Any]:
     return {**more, "application": fact.application.model_copy(update=told)}
 
 
-def _decision(status: _Status, node: Node) -> dict[str, Any]:
+def decision(status: Status, node: Node) -> dict[str, Any]:
     """``node``: where the reason stands. Both kinds of reasons may; only the status says which one counts."""
     outcome = _OUTCOMES.get(_KINDS[status.name], Outcome.PENDING) if status.name in _KINDS else None
     told: dict[str, Any] = {"outcome": outcome}
@@ -354,7 +356,7 @@ async def _offer(fact: Fact, path: str, api: Api) -> dict[str, Any]:
     return {}
 
 
-async def _job(id_: str, path: str, api: Api) -> Job:
+async def job_of(id_: str, path: str, api: Api) -> Job:
     try:
         node = await api.get(path, cache=600)
     except NotThere:
@@ -370,7 +372,7 @@ async def _job(id_: str, path: str, api: Api) -> Job:
     )
 
 
-def _candidate(id_: str, node: Node) -> Candidate:
+def candidate_of(id_: str, node: Node) -> Candidate:
     first_name, last_name = node.text("firstName"), node.text("lastName")
     email, phone, web = node.text("email"), node.text("phoneNumber"), node.node("web", sometimes=True)
     links = [web.text(key, sometimes=True) for key in ("linkedin", "linkedIn", "website")]
