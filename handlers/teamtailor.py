@@ -52,7 +52,7 @@ _OUTCOME_OF_KIND = {StageKind.HIRED: Outcome.HIRED, StageKind.REJECTED: Outcome.
 class TeamtailorSettings(SecretSettings):
     signature: Literal["v2", "v1"] = Field("v2", description="the version chosen at Teamtailor; v1 signs an id only")
     api_key: Secret | None = Field(
-        None, description="an Admin key that may read: for stage types and rejection reasons"
+        None, description="an Admin key that may read: for stage types, rejection reasons and polling"
     )
     api_url: ApiUrl = Field(
         "https://api.teamtailor.com/v1", description="with api.na.teamtailor.com for accounts in North America"
@@ -85,7 +85,8 @@ class Teamtailor(Enriches, Handler):
             "who did it, the stage before (the router knows it from the event before), interviews and offers",
             "hires where the last stage is not called Hired, unless `stages:` or an API key tells them",
             "custom fields: their form is not documented",
-            "nothing is sent again: what comes while the router is away is lost",
+            "nothing is sent again: what comes while the router is away is lost without an API key; with one, polling"
+            " finds it, but of two moves in that time only the last",
             "the bodies are known from public code: the ones that the docs print look otherwise, and both are read",
         ],
         enrichment="ids and types of stages, rejection reasons, and the candidate where the body has none",
@@ -141,7 +142,7 @@ class Teamtailor(Enriches, Handler):
         if fact.application is None:
             return [await _candidate_now(fact, api)]
         path = f"/job-applications/{quote(fact.application.id, safe='')}"
-        found = _fetched(fact, await api.get(path, {"include": "candidate,job,stage,reject-reason"}))
+        found = fetched(fact, await api.get(path, {"include": "candidate,job,stage,reject-reason"}))
         return [_completed(fact, found) if self.settings.signature == "v2" else found]
 
     def sign(self, body: bytes, at: datetime) -> Post:
@@ -217,7 +218,7 @@ def _tell_application(event: str, resource: _Resource) -> Fact:
     return Fact(
         type=EventType.APPLICATION_CREATED if created else EventType.APPLICATION_UPDATED,
         is_snapshot=not created and bool(stage or outcome),  # of a bare id nobody can tell what differs
-        occurred_at=_occurred_at(updated_at, rejected_at, node.time(spelt("last_moved_at"))),
+        occurred_at=occurred_at(updated_at, rejected_at, node.time(spelt("last_moved_at"))),
         vendor_event=event,
         vendor_version=_version(updated_at),
         application=Application(
@@ -264,7 +265,7 @@ _TELLERS: dict[str, Callable[[str, _Resource], Fact]] = {
 }
 
 
-def _occurred_at(updated_at: datetime | None, *acts: datetime | None) -> datetime | None:
+def occurred_at(updated_at: datetime | None, *acts: datetime | None) -> datetime | None:
     """The time of the last decision or move, if the update came with it; anything else happened when it was updated."""
     last = max((at for at in acts if at), default=None)
     if last is not None and (updated_at is None or updated_at - last < _SAME_UPDATE):
@@ -316,7 +317,7 @@ async def _candidate_now(fact: Fact, api: Api) -> Fact:
     return _tell_candidate(fact.vendor_event, _Resource(fact.candidate.id, fields, fields, _hyphenated))
 
 
-def _fetched(fact: Fact, answer: Node) -> Fact:
+def fetched(fact: Fact, answer: Node) -> Fact:
     """What the API says that the application is now; of an event that deleted it, that it is still there."""
     assert fact.application is not None
     data = answer.need_node("data")
