@@ -118,7 +118,8 @@ class SmartRecruiters(Enriches, Connects, Handler):
             "without an API key: names, statuses and outcomes, so that a hire is an ApplicationUpdated of bare ids",
             "with an API key, what the common event has no field for makes no event: attachments, the onboarding"
             " status, and screening answers, which may hold EEO answers and are never fetched",
-            "of an application that only polling finds: when it came, its source, and of its job all but the title",
+            "its list does not say when somebody applied, so that `poll: {backfill: ...}` tells nothing at first;"
+            " `ats-router backfill` tells what was updated since",
             "whether a new status counts as an update in its list is not documented; everything is read once a day",
         ],
         enrichment="names, the status and the one before with their times (so the outcome, hires too), reasons, the"

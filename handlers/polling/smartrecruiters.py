@@ -30,11 +30,12 @@ _NOTHING = Node.of({})
 
 class SmartRecruitersPolls(Polls[SmartRecruiters]):
     vendor = "smartrecruiters"
-    cost = "about 50; 500 for everything, and 1 for every job of a candidate after the first"
+    cost = "1, 2 for each one that changed and 1 for its job; 500 once a day, and 1 for every candidate's further job"
     usual = HOURLY
     recovers = True
     shifting = True
     complete = True
+    thin = True
 
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         params = with_since({"limit": str(PER_PAGE)}, "updatedAfter", asked, _FORM)
@@ -71,8 +72,11 @@ class SmartRecruitersPolls(Polls[SmartRecruiters]):
             update={"application": application, "job": await job_of(job.need_id("id"), _path_of(job), api)}
         )
         last = statuses[-1]
-        moves = [_moved(whole, one, after, node if after is last else _NOTHING) for one, after in pairwise(statuses)]
-        return [facts[0], *moves, _in(whole, status_of(node)._replace(since=last.since), node)]
+        created, *moved = [_in(whole, status, node if status is last else _NOTHING) for status in statuses]
+        moves = [_moved(fact, one, after) for fact, (one, after) in zip(moved, pairwise(statuses), strict=True)]
+        now = _in(whole, status_of(node)._replace(since=last.since), node)
+        created = _as(created, EventType.APPLICATION_CREATED).model_copy(update={"vendor_version": None})
+        return [created, *moves, now]  # what is known of a creation, its clock must not hide the moves
 
 
 async def _rows(candidate: Node, api: Api) -> list[Node]:
@@ -116,7 +120,10 @@ def _in(now: Fact, status: Status, node: Node) -> Fact:
     return now.model_copy(update={"application": application, "occurred_at": status.since, "vendor_version": version})
 
 
-def _moved(now: Fact, before: Status, after: Status, node: Node) -> Fact:
+def _moved(fact: Fact, before: Status, after: Status) -> Fact:
     stages = {"from_stage": before.stage, "to_stage": after.stage}
-    told = {"type": EventType.STAGE_CHANGED, "is_snapshot": False, **stages}
-    return _in(now, after, node).model_copy(update=told)
+    return _as(fact, EventType.STAGE_CHANGED).model_copy(update=stages)
+
+
+def _as(now: Fact, type_: EventType) -> Fact:
+    return now.model_copy(update={"type": type_, "is_snapshot": False})

@@ -21,7 +21,7 @@ _RELATED = ("candidate", "job", "stage", "reject-reason")
 
 class TeamtailorPolls(Polls[Teamtailor]):
     vendor = "teamtailor"
-    cost = "1; 1,700 for everything, at most 4 a second"
+    cost = "1; 1,700 once a day, at most 4 a second"
     usual = HOURLY
     recovers = True
     shifting = True

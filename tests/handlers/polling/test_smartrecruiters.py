@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,45 +10,26 @@ import pytest
 from handlers.base import Drift, Receipt
 from handlers.enriching import NotThere
 from handlers.polling import smartrecruiters
-from handlers.polling.base import Page, Pass
 from handlers.polling.smartrecruiters import SmartRecruitersPolls
 from handlers.reading import Node
-from handlers.smartrecruiters import SmartRecruiters
 from router.schema import EventType, Outcome, RejectionKind, RejectionReason, Stage, StageKind
-from router.vendor_api import VendorApi
 from tests.handlers.polling.account import Applicant
 from tests.handlers.polling.account_smartrecruiters import SmartRecruitersAccount
-from tests.handlers.polling.after_webhooks import Told
-from tests.handlers.vendor_api import Answers, StandIn, api_of, stand_in
+from tests.handlers.polling.reader import Reader, Told, reader
+from tests.handlers.vendor_api import Answers
 
 CREATED, MOVED, DECIDED = EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.OUTCOME_CHANGED
 
-
-@dataclass
-class Polled:
-    account: SmartRecruitersAccount
-    vendor: StandIn
-    polls: SmartRecruitersPolls
-    api: VendorApi
-
-    async def page(self, cursor: str | None = None, since: datetime | None = None) -> Page:
-        return await self.polls.page(Pass(since, datetime.now(UTC)), cursor, self.api)
-
-    async def row(self, one: Applicant) -> Node:
-        rows = (await self.page()).rows
-        return next(row for row in rows if self.polls.row_facts(row)[0].subject == f"a:{one.id}")
+CREATION = Receipt((), b"", datetime.now(UTC))
 
 
-@asynccontextmanager
-async def polled(per_page: int = 50) -> AsyncIterator[Polled]:
-    account = SmartRecruitersAccount(per_page)
-    async with stand_in(account.answer) as vendor:
-        settings = {"vendor": "smartrecruiters", **account.settings(vendor.url)}
-        polls = SmartRecruitersPolls(SmartRecruiters(SmartRecruiters.Settings.model_validate(settings)))
-        access = polls.access()
-        assert access is not None
-        async with api_of(replace(access, per_second=1000.0)) as api:
-            yield Polled(account, vendor, polls, api)
+def polled() -> AbstractAsyncContextManager[Reader[SmartRecruitersAccount, SmartRecruitersPolls]]:
+    return reader(SmartRecruitersAccount(50), SmartRecruitersPolls)
+
+
+async def row_of(one: Applicant, made: Reader[SmartRecruitersAccount, SmartRecruitersPolls]) -> Node:
+    rows = (await made.page()).rows
+    return next(row for row in rows if made.polls.row_facts(row)[0].subject == f"a:{one.id}")
 
 
 def webhook(event: str, one: Applicant, at: datetime) -> Receipt:
@@ -101,7 +80,7 @@ async def test_details_tell_the_history_the_reason_and_the_job() -> None:
         made.account.move(one, "Phone Screen")
         await asyncio.sleep(0.002)  # the API tells milliseconds
         made.account.decline(one)
-        row = await made.row(one)
+        row = await row_of(one, made)
         created, *moves, now = await made.polls.details(row, made.polls.row_facts(row), made.api)
         assert [(move.from_stage and move.from_stage.name, move.to_stage and move.to_stage.name) for move in moves] == [
             ("NEW", "Phone Screen"),
@@ -118,6 +97,19 @@ async def test_details_tell_the_history_the_reason_and_the_job() -> None:
         assert now.job is not None
         assert (now.job.requisition_id, now.job.departments) == ("R-job-1", ["IT"])
         assert created.type is CREATED
+
+
+async def test_an_application_that_polling_finds_has_come_to_its_first_status() -> None:
+    async with polled() as made:
+        [one] = made.account.add_old(1)
+        made.account.move(one, "Phone Screen")
+        row = await row_of(one, made)
+        [created, *_] = facts = await made.polls.details(row, made.polls.row_facts(row), made.api)
+        assert created.occurred_at == one.created_at
+        assert created.application is not None
+        assert created.application.stage == Stage(id="NEW", name="NEW", kind=StageKind.APPLIED)
+        assert [fact.is_snapshot for fact in facts] == [False, False, True]
+        assert await Told(made.polls, made.api).by_polling([row], CREATION, details=True) == [CREATED, MOVED]
 
 
 async def test_what_is_gone_since_is_no_row() -> None:
@@ -156,17 +148,17 @@ async def test_after_webhooks_polling_tells_nothing_new() -> None:
         told = Told(made.polls, made.api)
         created = webhook("application.created", one, one.created_at)
         assert await told.by_webhook(created) == [CREATED]
-        assert await told.by_polling([await made.row(one)], created) == []
+        assert await told.by_polling([await row_of(one, made)], created) == []
         made.account.move(one, "Phone Screen")
         moved = webhook("application.status.updated", one, one.updated_at)
         assert await told.by_webhook(moved) == [MOVED]
         for details in (False, True):
-            assert await told.by_polling([await made.row(one)], moved, details=details) == []
+            assert await told.by_polling([await row_of(one, made)], moved, details=details) == []
         made.account.hire(one)
         hired = webhook("application.status.updated", one, one.updated_at)
         assert await told.by_webhook(hired) == [MOVED, DECIDED]
         for details in (True, False):
-            assert await told.by_polling([await made.row(one)], hired, details=details) == []
+            assert await told.by_polling([await row_of(one, made)], hired, details=details) == []
 
 
 async def test_a_webhook_that_comes_after_polling_told_it_is_nothing_new() -> None:
@@ -179,5 +171,5 @@ async def test_a_webhook_that_comes_after_polling_told_it_is_nothing_new() -> No
         await asyncio.sleep(0.002)
         made.account.move(one, "Onsite")
         missed = webhook("application.status.updated", one, one.updated_at)
-        assert await told.by_polling([await made.row(one)], first, details=True) == [MOVED, MOVED]
+        assert await told.by_polling([await row_of(one, made)], first, details=True) == [MOVED, MOVED]
         assert await told.by_webhook(missed) == []

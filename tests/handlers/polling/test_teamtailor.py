@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,43 +10,18 @@ import pytest
 
 from handlers.base import Drift, Receipt
 from handlers.polling import teamtailor
-from handlers.polling.base import Page, Pass
 from handlers.polling.teamtailor import TeamtailorPolls
-from handlers.teamtailor import Teamtailor
-from router.schema import EventType, Fact, Outcome, RejectionKind, RejectionReason, Stage, StageKind
-from router.vendor_api import VendorApi
+from router.schema import EventType, Outcome, RejectionKind, RejectionReason, Stage, StageKind
 from tests.handlers.polling.account import Applicant
 from tests.handlers.polling.account_teamtailor import TeamtailorAccount, stage_id
-from tests.handlers.polling.after_webhooks import Told
-from tests.handlers.vendor_api import Answers, StandIn, api_of, stand_in
+from tests.handlers.polling.reader import Reader, Told, reader
+from tests.handlers.vendor_api import Answers
 
 CREATED, MOVED, DECIDED = EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.OUTCOME_CHANGED
 
 
-@dataclass
-class Polled:
-    account: TeamtailorAccount
-    vendor: StandIn
-    polls: TeamtailorPolls
-    api: VendorApi
-
-    async def page(self, cursor: str | None = None, since: datetime | None = None) -> Page:
-        return await self.polls.page(Pass(since, datetime.now(UTC)), cursor, self.api)
-
-    async def facts(self) -> dict[str, Fact]:
-        """What the rows of the first page say that applications are, by their ids."""
-        found = [self.polls.row_facts(row)[-1] for row in (await self.page()).rows]
-        return {fact.application.id: self.polls.handler.with_kind(fact) for fact in found if fact.application}
-
-
-@asynccontextmanager
-async def polled() -> AsyncIterator[Polled]:
-    account = TeamtailorAccount(50)
-    async with stand_in(account.answer) as vendor:
-        settings = Teamtailor.Settings.model_validate({"vendor": "teamtailor", **account.settings(vendor.url)})
-        polls = TeamtailorPolls(Teamtailor(settings))
-        async with api_of(polls.access()) as api:
-            yield Polled(account, vendor, polls, api)
+def polled() -> AbstractAsyncContextManager[Reader[TeamtailorAccount, TeamtailorPolls]]:
+    return reader(TeamtailorAccount(50), TeamtailorPolls)
 
 
 def webhook(event: str, one: Applicant, stage: str, *, rejected: bool = False) -> Receipt:
@@ -96,7 +69,8 @@ async def test_rows_are_read_with_the_objects_that_are_theirs() -> None:
         made.account.move(waiting, "Onsite")
         made.account.decline(declined)
         made.account.hire(hired)
-        facts = await made.facts()
+        found = [made.polls.row_facts(row)[-1] for row in (await made.page()).rows]
+        facts = {fact.application.id: made.polls.handler.with_kind(fact) for fact in found if fact.application}
         application = facts[waiting.id].application
         assert application is not None
         assert application.stage == Stage(id=stage_id("Onsite"), name="Onsite", kind=None)

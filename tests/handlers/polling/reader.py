@@ -1,18 +1,50 @@
-"""What polling tells of applications after webhooks told of them: nothing, where those told everything."""
+"""One adapter and a made-up account, to see what it asks for and reads, and what that tells after webhooks."""
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
+import handlers
 from handlers.base import Receipt
 from handlers.enriching import Enriches
-from handlers.polling.base import Polls
+from handlers.polling.base import Page, Pass, Polls
 from handlers.reading import Node
 from router.project import project
 from router.records import ApplicationState
 from router.schema import EventType, Fact
 from router.vendor_api import VendorApi
 from tests.factories import make_waiting
+from tests.handlers.polling.account import Account
+from tests.handlers.vendor_api import StandIn, api_of, stand_in
+
+A = TypeVar("A", bound=Account)
+P = TypeVar("P", bound=Polls[Any])
+
+
+@dataclass
+class Reader(Generic[A, P]):
+    account: A
+    vendor: StandIn
+    polls: P
+    api: VendorApi
+
+    async def page(self, cursor: str | None = None, since: datetime | None = None) -> Page:
+        return await self.polls.page(Pass(since, datetime.now(UTC)), cursor, self.api)
+
+
+@asynccontextmanager
+async def reader(account: A, adapter: type[P]) -> AsyncIterator[Reader[A, P]]:
+    """As long as the context lasts, the account's API is there, and answers as quickly as it is asked."""
+    async with stand_in(account.answer) as vendor:
+        handler_of = handlers.by_vendor()[account.vendor]
+        settings = handler_of.Settings.model_validate({"vendor": account.vendor, **account.settings(vendor.url)})
+        polls = adapter(handler_of(settings))
+        access = polls.access()
+        assert access is not None
+        async with api_of(replace(access, per_second=1000.0)) as api:
+            yield Reader(account, vendor, polls, api)
 
 
 class Told:
