@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from handlers.enriching import Api
 from handlers.lever import MILLISECONDS, Lever, candidate_of, decision_now, job_of, moves_of, person_of, stage_names
 from handlers.polled import state_facts
-from handlers.polling.base import HOURLY, Move, Page, Pass, Polls, with_history
+from handlers.polling.base import HOURLY, Move, Page, Pass, Polls, listed, with_history
 from handlers.reading import Node
 from router.schema import Application, Fact, Outcome, Stage
 
@@ -33,10 +33,7 @@ class LeverPolls(Polls[Lever]):
         if cursor is not None:
             params.append(("offset", cursor))
         answer = await api.get(f"/opportunities?{urlencode(params)}")
-        rows = answer.nodes("data")
-        if not isinstance(answer.json("data"), list):
-            answer.need_node("data")
-        return Page(rows, answer.text("next", sometimes=True) if answer.flag("hasNext") else None)
+        return Page(listed(answer, "data"), answer.text("next", sometimes=True) if answer.flag("hasNext") else None)
 
     def row_facts(self, row: Node) -> Sequence[Fact]:
         node, updated_at = row.node("stage"), row.epoch("updatedAt", unit=MILLISECONDS)

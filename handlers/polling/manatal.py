@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from handlers.enriching import Access, Api
 from handlers.manatal import Manatal
-from handlers.polling.base import Page, Pass, Polls, with_since
+from handlers.polling.base import Page, Pass, Polls, listed, with_since
 from handlers.reading import Node
 from router.schema import Fact
 
@@ -35,7 +35,7 @@ class ManatalPolls(Polls[Manatal]):
         params = {"page": str(number), "page_size": str(PER_PAGE)}
         answer = await api.get("/matches/", with_since(params, "updated_at__gte", asked))
         after = str(number + 1) if answer.json("next") is not None else None
-        return Page(answer.nodes("results"), after, total=answer.integer("count"))
+        return Page(listed(answer, "results"), after, total=answer.integer("count"))
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         """The row with its candidate and its job in the place of their ids."""

@@ -6,7 +6,7 @@ Merge advises.
 
 from handlers.enriching import Api
 from handlers.merge import Merge
-from handlers.polling.base import HOURLY, Page, Pass, Polls, with_since
+from handlers.polling.base import HOURLY, Page, Pass, Polls, listed, with_since
 
 PER_PAGE = 100
 _WHOLE = {"expand": "candidate,current_stage,job,reject_reason", "include_deleted_data": "true"}
@@ -25,4 +25,4 @@ class MergePolls(Polls[Merge]):
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         params = {**_WHOLE, "page_size": str(PER_PAGE), **({"cursor": cursor} if cursor else {})}
         answer = await api.get("/applications", with_since(params, "modified_after", asked))
-        return Page(answer.nodes("results"), answer.text("next"))
+        return Page(listed(answer, "results"), answer.text("next"))

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from handlers.enriching import Api
 from handlers.polled import state_facts
-from handlers.polling.base import HOURLY, Move, Page, Pass, Polls, with_history, with_since
+from handlers.polling.base import HOURLY, Move, Page, Pass, Polls, listed, with_history, with_since
 from handlers.reading import Node
 from handlers.workable import Workable, act_of, application_of, candidate_of, job_of
 from router.schema import Fact, Stage
@@ -30,9 +30,7 @@ class WorkablePolls(Polls[Workable]):
         else:
             answer = await api.get(f"/candidates?{cursor}")
         after = answer.node("paging", sometimes=True).text("next", sometimes=True)
-        if not isinstance(answer.json("candidates"), list):
-            answer.need_node("candidates")
-        return Page(answer.nodes("candidates"), urlsplit(after).query if after else None)
+        return Page(listed(answer, "candidates"), urlsplit(after).query if after else None)
 
     def row_facts(self, row: Node) -> Sequence[Fact]:
         application = application_of(row)
