@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,7 +54,7 @@ async def test_a_poller_that_is_killed_misses_nothing_and_repeats_nothing(
                 new = account.add()
                 asked = len(vendor.asked)
                 await ledger.ask_to_poll("account")
-                await until(lambda asked=asked: more_than(vendor.asked, asked + 1))
+                await until(partial(more_than, vendor.asked, asked + 1))
                 await asyncio.sleep(random.random() / 2)  # anywhere in a page
                 worker.send_signal(signal.SIGKILL)
                 worker.wait()
