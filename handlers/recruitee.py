@@ -8,13 +8,16 @@ application has no id of its own: it is a candidate on an offer.
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from zlib import crc32
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node
-from handlers.settings import ConnectSettings
+from handlers.settings import ApiUrl, ConnectSettings
 from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
 from router.schema import (
     Application,
@@ -29,6 +32,7 @@ from router.schema import (
     Stage,
     StageKind,
 )
+from router.secret import Secret
 
 _SIGNATURE = "x-recruitee-signature"
 _OUTCOMES = {"disqualified": Outcome.DECLINED, "requalified": Outcome.PENDING}  # by the subtype of candidate_moved
@@ -47,10 +51,28 @@ _REASON_KEYS = ("disqualify_reason", "disqualification_reason", "reason")  # whi
 _STANDING_KEYS = ("stage", "to_stage", "from_stage")
 
 
+class RecruiteeSettings(ConnectSettings):
+    api_token: Secret | None = Field(None, description="a personal API token of an administrator: to poll")
+    company_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        coerce_numbers_to_str=True,
+        description="the company's id, which stands beside the API tokens",
+    )
+    api_url: ApiUrl = "https://api.recruitee.com"
+
+    @model_validator(mode="after")
+    def _api_is_whole(self) -> Self:
+        if (self.api_token is None) != (self.company_id is None):
+            raise PydanticCustomError("api", "api_token and company_id go together: give both, or neither")
+        return self
+
+
 class Recruitee(Handler):
     vendor = "recruitee"
     title = "Recruitee"
-    Settings = ConnectSettings
+    Settings = RecruiteeSettings
+    settings: RecruiteeSettings
     guide = Guide(
         proof=Proof.BODY,
         confidence=Confidence.THIRD_PARTY,
@@ -60,6 +82,8 @@ class Recruitee(Handler):
             "enter a name and the URL, tick the events below and choose Verify and create: the test is answered",
             "choose Show secret, put it into the source's secret in place of `pending` and start the router again:"
             " Recruitee sends what was refused until then again, for 48 hours",
+            "to have polling find what webhooks miss, make a personal API token under Settings > Apps and plugins > API"
+            " tokens: it is `api_token`, and the company's id beside it is `company_id`",
         ],
         events=["Candidate created", "Candidate assigned", "Candidate pipeline change", "Candidate deleted"],
         verified="X-Recruitee-Signature, an HMAC-SHA256 over the exact body; requests with `test` in the body may come"
@@ -68,6 +92,8 @@ class Recruitee(Handler):
             "who did it; interviews and hiring offers (an offer is a job at Recruitee)",
             "hires where a stage comes without its category and is not called Hired, unless `stages:` names it",
             "the keys of a disqualification's reason are a guess: where it has others, the reason stays empty",
+            "the first of two moves between two readings, where only polling finds them; all candidates are read each"
+            " time, as their list has no filter of what changed",
             "the time of an event is taken as Recruitee's own clock, which tells a late retry from news",
         ],
     )
@@ -155,7 +181,7 @@ def _tell_creations(envelope: _Envelope, payload: Node) -> tuple[Fact, ...]:
         _told(
             envelope,
             EventType.APPLICATION_CREATED,
-            **_application(payload, each, stage=stage, is_prospect=_is_pool(each)),
+            **application_of(payload, each, stage=stage, is_prospect=is_pool(each)),
         )
         for each in (*offers, offer)
         if each
@@ -167,16 +193,16 @@ def _tell_move(envelope: _Envelope, payload: Node) -> tuple[Fact, ...]:
     outcome = _OUTCOMES.get(envelope.subtype or "")
     offer, details = payload.need_node("offer"), payload.node("details", sometimes=outcome is not None)
     if outcome is not None:
-        reason = _reason(details) if outcome is Outcome.DECLINED else None
-        told = _application(payload, offer, outcome=outcome, stage=_standing(details), rejection_reason=reason)
+        reason = reason_of(details) if outcome is Outcome.DECLINED else None
+        told = application_of(payload, offer, outcome=outcome, stage=_standing(details), rejection_reason=reason)
         return (_told(envelope, EventType.OUTCOME_CHANGED, **told),)
     if envelope.subtype not in ("stage_changed", None):
         return ()
-    to_stage = _stage(payload.need_node("details").need_node("to_stage"))
+    to_stage = stage_of(payload.need_node("details").need_node("to_stage"))
     if to_stage is None:
         raise Drift("payload.details.to_stage", "has neither an id nor a name")
-    stages = {"from_stage": _stage(details.node("from_stage")), "to_stage": to_stage}
-    return (_told(envelope, EventType.STAGE_CHANGED, **_application(payload, offer, stage=to_stage), **stages),)
+    stages = {"from_stage": stage_of(details.node("from_stage")), "to_stage": to_stage}
+    return (_told(envelope, EventType.STAGE_CHANGED, **application_of(payload, offer, stage=to_stage), **stages),)
 
 
 def _tell_deletion(envelope: _Envelope, payload: Node) -> tuple[Fact, ...]:
@@ -192,7 +218,7 @@ _TELLERS: dict[str, Callable[[_Envelope, Node], tuple[Fact, ...]]] = {
 }
 
 
-def _application(payload: Node, offer: Node, **more: Any) -> dict[str, Model]:
+def application_of(payload: Node, offer: Node, **more: Any) -> dict[str, Model]:
     """A candidate on a job, as the fields of a fact; ``more``: what this kind of event knows of the application."""
     person = payload.need_node("candidate")
     candidate_id, offer_id = person.need_id("id"), offer.need_id("id")
@@ -224,7 +250,7 @@ def _told(envelope: _Envelope, type_: EventType, **told: Any) -> Fact:
     )
 
 
-def _is_pool(offer: Node) -> bool | None:
+def is_pool(offer: Node) -> bool | None:
     """Who is in a talent pool, has applied for no job yet."""
     kind = offer.text("kind")
     return kind == "talent_pool" if kind else None
@@ -232,16 +258,16 @@ def _is_pool(offer: Node) -> bool | None:
 
 def _standing(details: Node) -> Stage | None:
     """Where the application stands, if the details of an event that is not about it say so."""
-    stages = (_stage(details.node(key, sometimes=True)) for key in _STANDING_KEYS)
+    stages = (stage_of(details.node(key, sometimes=True)) for key in _STANDING_KEYS)
     return next((stage for stage in stages if stage), None)
 
 
-def _stage(node: Node) -> Stage | None:
+def stage_of(node: Node) -> Stage | None:
     id_, name = node.id("id"), node.text("name")
     return Stage(id=id_, name=name, kind=node.choice("category", _STAGE_KINDS, sometimes=True)) if id_ or name else None
 
 
-def _reason(details: Node) -> RejectionReason | None:
+def reason_of(details: Node) -> RejectionReason | None:
     """The API writes a text; an object is as likely."""
     for key in _REASON_KEYS:
         told = details.json(key, sometimes=True)
