@@ -183,7 +183,7 @@ class Ashby(Enriches, Connects, Handler):
         more: dict[str, Any] = {"needs_enrichment": False}
         if near and min(near)[0] <= _SAME_MOVE:
             _, index, at = min(near)
-            more |= {"occurred_at": at, "actor": await _user(entries[index].id("actorId"), api)}
+            more |= {"occurred_at": at, "actor": await user_of(entries[index].id("actorId"), api)}
             if index:
                 before = entries[index - 1]
                 more["from_stage"] = Stage(id=before.id("stageId"), name=before.text("title"))
@@ -253,6 +253,18 @@ def _tell_application(action: str, data: Node) -> Fact:
         job=_job(node),
         to_stage=stage if is_move else None,
         offer=_offer(offer) if is_hire and (offer := data.node("offer", sometimes=True)) else None,
+    )
+
+
+def state_of(application: Node, vendor_event: str) -> Fact:
+    """What an application is now, as a row of Ashby's lists says it, which is what webhooks of moves hold."""
+    fact = _tell_application(_UPDATE, Node.of({"application": application.raw}))
+    assert fact.application is not None
+    told = fact.application
+    version = told.updated_at.isoformat(timespec="milliseconds") if told.updated_at else None
+    at = told.rejected_at or told.updated_at
+    return fact.model_copy(
+        update={"vendor_event": vendor_event, "is_snapshot": True, "vendor_version": version, "occurred_at": at}
     )
 
 
@@ -369,18 +381,22 @@ def _custom_fields(application: Node) -> dict[str, Any]:
     }
 
 
-async def _user(id_: str | None, api: Api) -> Person | None:
+async def user_of(id_: str | None, api: Api) -> Person | None:
     with suppress(NotThere):
         return _person(await _asked(api, "/user.info", userId=id_)) if id_ else None
     return Person(id=id_)
 
 
-async def _asked(api: Api, path: str, **question: str) -> Node:
+async def answered(api: Api, path: str, question: Mapping[str, object]) -> Node:
     """What Ashby answers. Everything is a POST, and most errors come as status 200 with ``success: false``."""
     answer = await api.send("POST", path, question)
     if answer.flag("success") is False:
         raise _problem(answer)
-    return answer.need_node("results")
+    return answer
+
+
+async def _asked(api: Api, path: str, **question: str) -> Node:
+    return (await answered(api, path, question)).need_node("results")
 
 
 def _problem(answer: Node) -> ApiProblem:

@@ -1,0 +1,66 @@
+"""Ashby: ``application.list``, whole at first, then what changed since the token that the last pass ended with.
+
+Source: developers.ashbyhq.com (pagination and incremental synchronisation, applicationList, applicationInfo), read in
+2026. A token that Ashby does not take any more means to read everything again.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from handlers.ashby import Ashby, answered, state_of, user_of
+from handlers.enriching import Api, NotThere
+from handlers.polled import state_facts
+from handlers.polling.base import HOURLY, Move, Page, Pass, Polls, listed, with_history
+from handlers.reading import Node
+from router.schema import Fact, Stage
+
+PER_PAGE = 100
+_LIST, _WHOLE = "application.list", "whole "
+"""The latter begins the cursor of a page that is asked for without a token."""
+
+
+class AshbyPolls(Polls[Ashby]):
+    vendor = "ashby"
+    cost = "1, and 1 for each one that changed and for each user who is not known by then; 500 once a day"
+    usual = HOURLY
+    recovers = True
+    complete = True
+
+    async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
+        token = None if asked.since is None or (cursor or "").startswith(_WHOLE) else asked.mark
+        try:
+            return await _page(api, (cursor or "").removeprefix(_WHOLE), token)
+        except NotThere:
+            if token is None:
+                raise
+        return await _page(api, "", None)
+
+    def row_facts(self, row: Node) -> Sequence[Fact]:
+        now = state_of(row, _LIST)
+        assert now.application is not None
+        created, _ = state_facts(_LIST, now.application, candidate=now.candidate, job=now.job)
+        return created, now
+
+    async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
+        info = await answered(api, "/application.info", {"applicationId": row.need_id("id")})
+        history = info.need_node("results").nodes("applicationHistory", sometimes=True)
+        entries = sorted(history, key=lambda entry: entry.integer("stageNumber") or 0)
+        moves = [
+            Move(_stage(one), _stage(after), after.time("enteredStageAt"), await user_of(after.id("actorId"), api))
+            for one, after in pairwise(entries)
+        ]
+        return with_history(facts, moves)
+
+
+async def _page(api: Api, cursor: str, token: str | None) -> Page:
+    question = {"limit": PER_PAGE, "cursor": cursor or None, "syncToken": token}
+    given = {key: value for key, value in question.items() if value is not None}
+    answer = await answered(api, "/application.list", given)
+    rows, after = listed(answer, "results"), answer.text("nextCursor", sometimes=True)
+    if after is None or not answer.flag("moreDataAvailable"):
+        return Page(rows, mark=answer.text("syncToken", sometimes=True))
+    return Page(rows, after if token is not None else f"{_WHOLE}{after}")
+
+
+def _stage(entry: Node) -> Stage:
+    return Stage(id=entry.id("stageId"), name=entry.text("title"))
