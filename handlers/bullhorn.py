@@ -5,13 +5,15 @@ Source: source/includes/_subscription.md and entityref/_jobsubmission.md of gith
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import SourceSettings
+from handlers.settings import ApiUrl, SourceSettings, all_or_none
 from router.schema import (
     OUTCOME_OF_KIND,
     Application,
@@ -24,6 +26,7 @@ from router.schema import (
     Stage,
     StageKind,
 )
+from router.secret import Secret
 
 _ENTITY = "JobSubmission"
 _EVENTS = {
@@ -34,22 +37,38 @@ _EVENTS = {
 _MILLISECONDS = 0.001
 
 
+class BullhornSettings(SourceSettings):
+    client_id: str | None = Field(None, description="of the OAuth key that Bullhorn made for you")
+    client_secret: Secret | None = Field(None, description="its secret")
+    user: str | None = Field(None, description="an API user of yours")
+    password: Secret | None = Field(None, description="that user's password")
+    auth_url: ApiUrl = Field("https://auth.bullhornstaffing.com/oauth", description="that of your data centre")
+    api_url: ApiUrl = Field("https://rest.bullhornstaffing.com/rest-services", description="that of your data centre")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "client_id", "client_secret", "user", "password")
+        return self
+
+
 class Bullhorn(PolledHandler):
     vendor = "bullhorn"
     title = "Bullhorn"
-    Settings = SourceSettings
+    Settings = BullhornSettings
+    settings: BullhornSettings
     stage_kinds: ClassVar[Mapping[StageKind, Sequence[str]]] = {StageKind.APPLIED: ["New Lead"]}  # a web response
     guide = Guide(
         proof=Proof.NONE,
         confidence=Confidence.OFFICIAL,
         steps=[],
         events=[],
-        verified="nothing: Bullhorn pushes nothing, its event queue and its queries are polled",
+        verified="nothing: Bullhorn pushes nothing, its queries are polled",
         missing=[
             "hired and rejected: statuses are each customer's own list, `stages:` says which ones they are; "
             "a Placement, which is what a hire becomes, is not read",
-            "an event of the queue has ids and the names of the changed fields only: its submission has to be queried",
-            "the status before and who changed it: both are in JobSubmissionHistory, which is not read",
+            "the event queue, which loses what was read: a query by the time of the last change tells the same, and"
+            " `ats-router inspect` reads its batches",
+            "the name of who changed a status: the history has the id",
             "custom texts, as nothing tells what they hold",
         ],
     )

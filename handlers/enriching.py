@@ -7,12 +7,13 @@ router makes the calls: it keeps to the vendor's rate, waits where it is told to
 
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from handlers.reading import Node
 from router.access_token import Grant
+from router.client import Client
 from router.schema import Fact
 
 
@@ -37,11 +38,24 @@ class Unavailable(ApiProblem):
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What logging in gives where a vendor has sessions: where the API is from then on, and what shows the session."""
+
+    base: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+Login = Callable[[Client], Awaitable[Session]]
+"""Logs in; raises `ApiProblem`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """``base``: the URL that paths are appended to. ``headers`` carry the credentials, names in lower case.
 
     ``per_second``: how many calls the vendor allows; ``at_once``: how many at the same time; ``timeout``: seconds that
-    one may take. ``grant``: what the `authorization` header is had with, where it does not last.
+    one may take. ``grant``: what the `authorization` header is had with, where it does not last; ``login``: what a
+    session is had with, which ends when it is refused.
     """
 
     base: str
@@ -50,6 +64,7 @@ class Access:
     at_once: int = 4
     timeout: float = 10.0
     grant: Grant | None = None
+    login: Login | None = None
 
 
 def basic(user: str, password: str = "") -> str:
@@ -62,6 +77,9 @@ class Api(Protocol):
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, cache: float = 0.0) -> Node:
         """The JSON that GET answers; a list comes as an object with ``items``. ``cache``: seconds it may be reused."""
+
+    async def linked(self, path: str, params: Mapping[str, str] | None = None) -> tuple[Node, str | None]:
+        """As `get`, with the query of the address that the header Link (RFC 8288) names as the next page."""
 
     async def raw(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> bytes:
         """What is answered to a body that is no JSON, also where the status is 500: SOAP tells its faults with it."""

@@ -8,15 +8,16 @@ credentials work again.
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from redis.exceptions import RedisError
 
 from handlers.base import Drift
-from handlers.enriching import Access, NotThere, Refused, Unavailable
+from handlers.enriching import Access, Login, NotThere, Refused, Session, Unavailable
 from handlers.reading import Node
 from router.access_token import AccessToken, NoToken
 from router.client import Answer, Client, NoAnswer
@@ -26,6 +27,7 @@ UNAVAILABLE_PAUSE = 5.0
 LONGEST_PAUSE = 600.0
 _LARGEST_ANSWER = 16 * 1024**2
 _CACHED_ANSWERS = 1000
+_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?', re.IGNORECASE)
 _THROTTLED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -45,6 +47,8 @@ class VendorApi:
         secrets = [*sorted(access.headers.items()), access.grant.form if access.grant else {}]
         self._budget = hashlib.sha256(repr((access.base, secrets)).encode()).hexdigest()[:16]
         self._token = AccessToken(client, access.grant) if access.grant else None
+        self._session: Session | None = None
+        self._logging_in = asyncio.Lock()
         self._at_once = asyncio.Semaphore(access.at_once)
         self._next_call = 0.0
         self._paused_until = 0.0
@@ -64,6 +68,12 @@ class VendorApi:
     async def send(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Node:
         """See `handlers.enriching.Api.send`."""
         return await self._call(method, path, body, headers)
+
+    async def linked(self, path: str, params: Mapping[str, str] | None = None) -> tuple[Node, str | None]:
+        """See `handlers.enriching.Api.linked`."""
+        answer = await self._answer("GET", f"{path}?{urlencode(params)}" if params else path, b"", {})
+        following = _NEXT.search(answer.headers.get("link", ""))
+        return self._read(answer), urlsplit(following[1]).query if following else None
 
     async def raw(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> bytes:
         """See `handlers.enriching.Api.raw`."""
@@ -106,7 +116,10 @@ class VendorApi:
             return await self._authorised(method, path, content, headers)
 
     async def _authorised(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
-        """With a token that ends, a refusal may mean that it was taken back early: then with a new one, once."""
+        """With a token or session that ends, a refusal may mean that it was taken back early: then with a new one,
+        once."""
+        if self._access.login is not None:
+            return await self._in_session(self._access.login, method, path, content, headers)
         if self._token is None:
             return await self._request(method, path, content, headers)
         for _ in range(2):
@@ -122,6 +135,29 @@ class VendorApi:
             self._token.forget(authorization)
         return answer
 
+    async def _in_session(
+        self, login: Login, method: str, path: str, content: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        for _ in range(2):
+            async with self._logging_in:
+                if self._session is None:
+                    self._session = await self._logged_in(login)
+                session = self._session
+            answer = await self._request(method, path, content, {**session.headers, **headers}, session.base)
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                break
+            if self._session is session:
+                self._session = None
+        return answer
+
+    async def _logged_in(self, login: Login) -> Session:
+        try:
+            return await login(self._client)
+        except Refused as refused:
+            raise self._paused(refused, REFUSED_PAUSE) from None
+        except NoAnswer as error:
+            raise self._paused(Unavailable(f"the vendor's log-in did not answer ({error.reason})"), None) from None
+
     async def _in_turn(self) -> None:
         """Space calls out, so that no second has more of them than the vendor allows."""
         if self._turn is not None:
@@ -134,12 +170,14 @@ class VendorApi:
         self._next_call = max(now, self._next_call) + 1 / self._access.per_second
         await asyncio.sleep(self._next_call - now - 1 / self._access.per_second)
 
-    async def _request(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _request(
+        self, method: str, path: str, content: bytes, headers: Mapping[str, str], base: str | None = None
+    ) -> Answer:
         sent = {"accept": "application/json", **self._access.headers, **headers}
         try:
             return await self._client.request(
                 method,
-                self._access.base.rstrip("/") + quote(path, safe="/?&=%:,+[]@!$'()*;~"),
+                (base or self._access.base).rstrip("/") + quote(path, safe="/?&=%:,+[]@!$'()*;~"),
                 body=content,
                 headers=sent,
                 timeout=self._access.timeout,
