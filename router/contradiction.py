@@ -21,6 +21,9 @@ _ONLY_ON = {
 }
 """What the router takes out of events of every other type."""
 
+_MOST = 100
+"""Conditions that are compared with each other; of what is beyond nothing is said."""
+
 _REMOVE = "change or remove one of the two"
 
 
@@ -43,11 +46,11 @@ def clashes(tests: Sequence[Test]) -> Iterator[Clash]:
 
 
 def _never(tests: Sequence[Test], given: Sequence[Test] = ()) -> Clash | None:
-    """Why these can't all hold where the ones that are given do."""
-    flat = [*given, *taken_apart(tests)]
+    """Why these can't all hold where the ones that are given do, of which it is known that they can."""
+    flat = [*given, *taken_apart(tests)][:_MOST]
     simple = [test for test in flat if isinstance(test, OfField | NoneOf)]
     for i, test in enumerate(simple):
-        for other in simple[:i]:
+        for other in simple[:i] if i >= len(given) else ():
             if sentence := _clash(other, test) or _clash(test, other):
                 return Clash(test, sentence)
         if isinstance(test, NoneOf) and all_imply([part for part in flat if part is not test], test.tests):
@@ -61,8 +64,8 @@ def _never(tests: Sequence[Test], given: Sequence[Test] = ()) -> Clash | None:
 
 
 def _dead_parts(tests: Sequence[Test], given: Sequence[Test]) -> Iterator[Clash]:
-    flat = [*given, *taken_apart(tests)]
-    simple = [test for test in flat if not isinstance(test, AnyOf)]
+    flat = [*given, *taken_apart(tests)][:_MOST]
+    simple = [test for test in flat if isinstance(test, OfField | NoneOf)]
     for group in flat:
         for part in group.tests if isinstance(group, AnyOf) else ():
             if clash := _never([part], simple):

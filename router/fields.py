@@ -65,8 +65,7 @@ class Field:
     @property
     def has_several(self) -> bool:
         """Whether one event can have several values there: of a list, of a person, of a field of one's own."""
-        shapes = [Shape.at(path) for path in (self.path, self.path.rpartition(".")[0]) if path]
-        return shapes[0].several or shapes[0].is_free or any(shape.annotation is Person for shape in shapes)
+        return _has_several(self.path)
 
     @property
     def is_moment(self) -> bool:
@@ -203,6 +202,12 @@ class Shape:
             raise UnknownField(_unknown(name))
         hint = did_you_mean(name, members) or f"; it has {listed(members, 'and')}"
         raise UnknownField(f"{quoted(self.path)} has no {quoted(name)}{hint}")
+
+
+@cache
+def _has_several(path: str) -> bool:
+    shapes = [Shape.at(part) for part in (path, path.rpartition(".")[0]) if part]
+    return shapes[0].several or shapes[0].is_free or any(shape.annotation is Person for shape in shapes)
 
 
 def is_field(path: str) -> bool:
