@@ -2,8 +2,8 @@
 
 Sources: bullhorn.github.io (Getting Started with REST, OAuth) and github.com/bullhorn/rest-api-docs, read in 2026. A
 session is logged in with an API user's password, as a refresh token is good for one use only. The event queue is left
-alone: what is read of it is gone from there. That deleted submissions are still found is unverified; what is in no query any
-more counts as deleted.
+alone: what is read of it is gone from there. That deleted submissions are still found is unverified; what is in no
+query any more counts as deleted.
 """
 
 from collections.abc import Sequence
