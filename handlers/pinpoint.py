@@ -106,7 +106,8 @@ class Pinpoint(Enriches, Handler):
             "the stage is the one at the moment of asking, as the webhook tells none; the one before is known from the"
             " event before",
             "rejections: how Pinpoint tells them is not known",
-            "after ten failures in 24 hours Pinpoint switches the webhook off",
+            "after ten failures in 24 hours Pinpoint switches the webhook off: with an API key, polling finds new"
+            " applications and moves then, and hires and rejections where `stages:` names the stages that mean them",
         ],
         enrichment="names, e-mail address, job and stage of the application",
     )
@@ -153,7 +154,7 @@ class Pinpoint(Enriches, Handler):
         assert fact.application is not None
         path = f"/api/v1/applications/{quote(fact.application.id, safe='')}"
         answer = await api.get(path, {"include": "job,stage,candidate"})
-        found = _Found(answer)
+        found = Found(answer)
         stage = found.stage()
         changes: dict[str, object] = {
             "application": fact.application.model_copy(update=found.application_fields(stage)),
@@ -179,7 +180,7 @@ class Pinpoint(Enriches, Handler):
         return json.dumps({"event": event, "triggeredAt": int(step.at.timestamp()), "data": data}).encode()
 
 
-class _Found:
+class Found:
     """An application as the API answers it: the document, with what it is related to under ``included``."""
 
     def __init__(self, answer: Node) -> None:

@@ -5,11 +5,10 @@ and hides nothing. Stages, candidates, jobs and reasons stand beside the rows, o
 Source: source/includes/job_applications, _pagination and _rate_limit of github.com/Teamtailor/docs.
 """
 
-from collections.abc import Mapping
-
 from handlers.enriching import Api
 from handlers.polled import state_facts
-from handlers.polling.base import HOURLY, Page, Pass, Polls, listed, with_since
+from handlers.polling.base import HOURLY, Page, Pass, Polls, with_since
+from handlers.polling.json_api import documents
 from handlers.reading import Node
 from handlers.teamtailor import Teamtailor, fetched, occurred_at
 from router.schema import Application, EventType, Fact
@@ -32,11 +31,9 @@ class TeamtailorPolls(Polls[Teamtailor]):
         params = {"include": ",".join(_RELATED), "sort": "-changed_stage_at"}
         params |= {"page[size]": str(PER_PAGE), "page[number]": str(number)}
         answer = await api.get("/job-applications", with_since(params, "filter[updated-at][from]", asked))
-        rows = listed(answer, "data")
-        included = {_named(item): item for item in answer.nodes("included", sometimes=True)}
         is_last = answer.node("links").text("next", sometimes=True) is None
         total = answer.node("meta").integer("record-count")
-        return Page([_row(row, included) for row in rows], None if is_last else str(number + 1), total=total)
+        return Page(documents(answer, _RELATED), None if is_last else str(number + 1), total=total)
 
     def row_facts(self, row: Node) -> tuple[Fact, Fact]:
         data = row.need_node("data")
@@ -47,14 +44,3 @@ class TeamtailorPolls(Polls[Teamtailor]):
         changed_at = occurred_at(application.updated_at, application.rejected_at, moved_at)
         version, candidate, job = now.vendor_version, now.candidate, now.job
         return state_facts(_EVENT, application, candidate=candidate, job=job, changed_at=changed_at, version=version)
-
-
-def _named(item: Node) -> tuple[str | None, str | None]:
-    return item.text("type"), item.id("id")
-
-
-def _row(data: Node, included: Mapping[tuple[str | None, str | None], Node]) -> Node:
-    """As the API answers about a single one: with what it is related to."""
-    related = data.node("relationships", sometimes=True)
-    names = (_named(related.node(name).node("data", sometimes=True)) for name in _RELATED)
-    return Node.of({"data": data.raw, "included": [included[name].raw for name in names if name in included]})
