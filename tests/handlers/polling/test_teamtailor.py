@@ -127,4 +127,4 @@ async def test_a_webhook_that_comes_after_polling_told_it_is_nothing_new() -> No
         made.account.decline(one)
         missed = webhook("update", one, "Onsite", rejected=True)
         assert await told.by_polling((await made.page()).rows, created) == [MOVED, DECIDED]
-        assert await told.by_webhook(missed, late) == []
+        assert await told.by_webhook(late, missed) == []
