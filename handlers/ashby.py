@@ -218,7 +218,7 @@ class Ashby(Enriches, Connects, Handler):
             await _asked(api, "/webhook.delete", webhookId=hook.id)
 
 
-def _tell_application(action: str, data: Node) -> Fact:
+def tell_application(action: str, data: Node) -> Fact:
     node = data.need_node("application")
     is_new, is_hire, is_move = (action == one for one in (_NEW, _HIRE, _MOVE))
     outcome, is_prospect = node.choice("status", _STATUSES) or (None, None)
@@ -253,18 +253,6 @@ def _tell_application(action: str, data: Node) -> Fact:
         job=_job(node),
         to_stage=stage if is_move else None,
         offer=_offer(offer) if is_hire and (offer := data.node("offer", sometimes=True)) else None,
-    )
-
-
-def state_of(application: Node, vendor_event: str) -> Fact:
-    """What an application is now, as a row of Ashby's lists says it, which is what webhooks of moves hold."""
-    fact = _tell_application(_UPDATE, Node.of({"application": application.raw}))
-    assert fact.application is not None
-    told = fact.application
-    version = told.updated_at.isoformat(timespec="milliseconds") if told.updated_at else None
-    at = told.rejected_at or told.updated_at
-    return fact.model_copy(
-        update={"vendor_event": vendor_event, "is_snapshot": True, "vendor_version": version, "occurred_at": at}
     )
 
 
@@ -323,7 +311,7 @@ def _tell_candidate(action: str, data: Node) -> Fact:
 
 
 _TELLERS: Mapping[str, Callable[[str, Node], Fact]] = {
-    **dict.fromkeys((_NEW, _UPDATE, _MOVE, _HIRE), _tell_application),
+    **dict.fromkeys((_NEW, _UPDATE, _MOVE, _HIRE), tell_application),
     **dict.fromkeys(("offerCreate", "offerUpdate", "offerDelete"), _tell_offer),
     **dict.fromkeys(("interviewScheduleCreate", "interviewScheduleUpdate"), _tell_interview),
     **dict.fromkeys(("candidateDelete", "candidateMerge"), _tell_candidate),

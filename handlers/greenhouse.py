@@ -8,15 +8,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from zlib import crc32
-
-from pydantic import Field, model_validator
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node, is_not_asked_for, whole_name
-from handlers.settings import ApiUrl, SecretSettings, all_or_none
+from handlers.settings import ApiUrl, ClientSettings, SecretSettings
 from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
 from router.schema import (
     Application,
@@ -34,7 +32,6 @@ from router.schema import (
     RejectionReason,
     Stage,
 )
-from router.secret import Secret
 
 _SIGNATURE_PREFIX = "sha256 "  # one space; cut off whole, as lstrip() would eat digits (docs issue 469)
 _DELIVERY_ID = "greenhouse-event-id"
@@ -87,16 +84,9 @@ _SAMPLE_ACTIONS = {
 }
 
 
-class GreenhouseSettings(SecretSettings):
-    client_id: str | None = Field(None, description="of Harvest v3 credentials that may read applications, to poll")
-    client_secret: Secret | None = Field(None, description="their secret")
+class GreenhouseSettings(ClientSettings, SecretSettings):
     api_url: ApiUrl = "https://harvest.greenhouse.io/v3"
-    token_url: ApiUrl = Field("https://auth.greenhouse.io/token", description="where access tokens are given")
-
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "client_id", "client_secret")
-        return self
+    token_url: ApiUrl = "https://auth.greenhouse.io/token"  # noqa: S105 an address
 
 
 class Greenhouse(Handler):

@@ -7,16 +7,13 @@ defines: support.personio.de, Configure recruiting stages. Read in 2026. Times h
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from pydantic import Field, model_validator
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import ApiUrl, SourceSettings, all_or_none
+from handlers.settings import ApiUrl, ClientSettings
 from router.schema import (
     OUTCOME_OF_KIND,
     Application,
@@ -30,7 +27,6 @@ from router.schema import (
     Stage,
     StageKind,
 )
-from router.secret import Secret
 
 _KINDS = {  # by the type of a stage; Personio renamed two of its own: Declined is Withdrawn now, Accepted is Hired
     "interview": StageKind.INTERVIEW,
@@ -48,15 +44,8 @@ _REJECTIONS = {
 }
 
 
-class PersonioSettings(SourceSettings):
-    client_id: str | None = Field(None, description="of API credentials that may read recruiting data")
-    client_secret: Secret | None = Field(None, description="their secret")
+class PersonioSettings(ClientSettings):
     api_url: ApiUrl = "https://api.personio.de"
-
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "client_id", "client_secret")
-        return self
 
 
 class Personio(PolledHandler):

@@ -5,9 +5,19 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from router.access_token import Grant
 from router.client import checked_url
 from router.schema import StageKind
 from router.secret import Secret
@@ -112,6 +122,25 @@ def all_or_none(settings: SourceSettings, *names: str) -> None:
     if any(given) and not all(given):
         words = {"names": " and ".join(names)}
         raise PydanticCustomError("api", "{names} go together: give all of them, or none", words)
+
+
+class ClientSettings(SourceSettings):
+    """For vendors whose API is asked with OAuth 2 client credentials."""
+
+    client_id: str | None = Field(None, description="of API credentials that may read applications, to poll")
+    client_secret: Secret | None = Field(None, description="their secret")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        all_or_none(self, "client_id", "client_secret")
+        return self
+
+    def client_grant(self, url: str) -> Grant | None:
+        """What an access token is asked for with; None without credentials."""
+        if self.client_id is None or self.client_secret is None:
+            return None
+        client = {"client_id": self.client_id, "client_secret": self.client_secret.get_secret_value()}
+        return Grant(url, {"grant_type": "client_credentials", **client})
 
 
 def _none_yet(value: object) -> object:

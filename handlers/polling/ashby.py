@@ -7,7 +7,7 @@ Source: developers.ashbyhq.com (pagination and incremental synchronisation, appl
 from collections.abc import Sequence
 from itertools import pairwise
 
-from handlers.ashby import Ashby, answered, state_of, user_of
+from handlers.ashby import Ashby, answered, tell_application, user_of
 from handlers.enriching import Api, NotThere
 from handlers.polled import state_facts
 from handlers.polling.base import HOURLY, Move, Page, Pass, Polls, listed, with_history
@@ -36,10 +36,18 @@ class AshbyPolls(Polls[Ashby]):
         return await _page(api, "", None)
 
     def row_facts(self, row: Node) -> Sequence[Fact]:
-        now = state_of(row, _LIST)
-        assert now.application is not None
-        created, _ = state_facts(_LIST, now.application, candidate=now.candidate, job=now.job)
-        return created, now
+        """As webhooks of moves say it."""
+        said = tell_application(_LIST, Node.of({"application": row.raw}))
+        assert said.application is not None
+        updated_at, rejected_at = said.application.updated_at, said.application.rejected_at
+        return state_facts(
+            _LIST,
+            said.application,
+            candidate=said.candidate,
+            job=said.job,
+            changed_at=rejected_at or updated_at,
+            version=updated_at.isoformat(timespec="milliseconds") if updated_at else None,
+        )
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         info = await answered(api, "/application.info", {"applicationId": row.need_id("id")})

@@ -12,7 +12,6 @@ from handlers.greenhouse import OUTCOMES, Greenhouse, rejection_reason_of, stage
 from handlers.polled import state_facts
 from handlers.polling.base import HOURLY, Page, Pass, Polls, listed, with_since
 from handlers.reading import Node
-from router.access_token import Grant
 from router.schema import Application, Candidate, Fact, Job, Outcome, Stage
 
 PER_PAGE = 500
@@ -27,11 +26,8 @@ class GreenhousePolls(Polls[Greenhouse]):
 
     def access(self) -> Access | None:
         settings = self.handler.settings
-        if settings.client_id is None or settings.client_secret is None:
-            return None
-        client = {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
-        grant = Grant(settings.token_url, {"grant_type": "client_credentials", **client})
-        return Access(settings.api_url, {}, per_second=1.5, at_once=1, grant=grant)
+        grant = settings.client_grant(settings.token_url)
+        return Access(settings.api_url, {}, per_second=1.5, at_once=1, grant=grant) if grant else None
 
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         if cursor is None:
