@@ -72,6 +72,7 @@ _REJECTION_KINDS = {  # the types of Harvest's page on rejection reasons; any ot
     "We rejected them": RejectionKind.REJECTED_BY_COMPANY,
     "They rejected us": RejectionKind.WITHDRAWN_BY_CANDIDATE,
 }
+_LINKS = ("website_addresses", "social_media_addresses")
 _OFFER_STATUSES = {
     "Created": OfferStatus.DRAFT,
     "Accepted": OfferStatus.ACCEPTED,
@@ -126,8 +127,7 @@ class Greenhouse(Handler):
             return Normalised(Disposition.PING, action)
         if action == "interview_deleted":
             return ignored(action, "it names the interview only, not the application")
-        tell = _TELLERS.get(action)
-        if tell is None:
+        if (tell := _TELLERS.get(action)) is None:
             return ignored(action, NO_TYPE)
         fact = tell(action, body.need_node("payload"))
         # the header is not signed: it names the delivery for people, but two deliveries are told apart by their bodies
@@ -140,8 +140,7 @@ class Greenhouse(Handler):
 
     def sample(self, step: Sample) -> bytes:
         outcome = step.outcome if step.type is EventType.OUTCOME_CHANGED else None
-        action = _SAMPLE_ACTIONS.get((step.type, outcome))
-        if action is None:
+        if (action := _SAMPLE_ACTIONS.get((step.type, outcome))) is None:
             raise ValueError(f"there is no Greenhouse sample of {step.type}")
         body = json.dumps({"action": action, "payload": {"application": _sample_application(step)}})
         # Greenhouse writes non-ASCII characters, < and > as \\uXXXX, then signs (page Introduction; docs issue 276)
@@ -272,12 +271,9 @@ def stage_of(node: Node) -> Stage | None:
 def rejection_reason_of(node: Node) -> RejectionReason | None:
     if not node:
         return None
-    kind = node.node("type").text("name")
-    return RejectionReason(
-        id=node.id("id"),
-        name=node.text("name"),
-        kind=_REJECTION_KINDS.get(kind, RejectionKind.OTHER) if kind else None,
-    )
+    type_ = node.node("type").text("name")
+    kind = _REJECTION_KINDS.get(type_, RejectionKind.OTHER) if type_ else None
+    return RejectionReason(id=node.id("id"), name=node.text("name"), kind=kind)
 
 
 def _accepted_offer(node: Node) -> Offer:
@@ -313,10 +309,7 @@ def _candidate(node: Node, *, flat: bool = False) -> Candidate | None:
         phones=node.texts_of("phone_numbers", "value", sometimes=flat),
         company=node.text("company", sometimes=True),
         title=node.text("title"),
-        links=[
-            *node.texts_of("website_addresses", "value", sometimes=True),
-            *node.texts_of("social_media_addresses", "value", sometimes=True),
-        ],
+        links=[link for key in _LINKS for link in node.texts_of(key, "value", sometimes=True)],
         tags=node.texts("tags", sometimes=True),
         url=node.text("url", sometimes=True),
         custom_fields=_custom_fields(node, sometimes=flat),
