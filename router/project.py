@@ -114,7 +114,8 @@ def _heard_at(state: ApplicationState, waiting: WaitingFact) -> float | None:
     fact = waiting.fact
     if not (fact.is_snapshot or fact.type in _TELL_WHERE_IT_IS):
         return state.heard_at
-    at = fact.occurred_at if waiting.polled and _is_history(fact) else waiting.received_at
+    is_past = _is_history(fact) or fact.type is EventType.APPLICATION_CREATED
+    at = fact.occurred_at if waiting.polled and is_past else waiting.received_at
     return state.heard_at if at is None else max(at.timestamp(), state.heard_at or 0.0)
 
 

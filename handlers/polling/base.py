@@ -15,7 +15,7 @@ from handlers.base import Drift, Handler
 from handlers.enriching import Access, Api, Enriches
 from handlers.polled import ReadsRows
 from handlers.reading import Node
-from router.schema import EventType, Fact, Person, Stage
+from router.schema import Application, EventType, Fact, Outcome, Person, Stage
 
 OFTEN, SELDOM, HOURLY = 300.0, 900.0, 3600.0
 """Seconds between passes: where the vendor tells what changed, where everything has to be read, and where webhooks tell
@@ -130,25 +130,36 @@ class Move:
 
 def with_history(facts: Sequence[Fact], moves: Sequence[Move]) -> tuple[Fact, ...]:
     """The facts of a row with the moves, oldest first, before its present state, which gets time and actor of the last
-    one."""
+    one. What is told of its creation begins where the history does."""
     *others, now = facts
     if not moves:
         return tuple(facts)
-    told = {"type": EventType.STAGE_CHANGED, "is_snapshot": False}
     history = [
         now.model_copy(
             update={
-                **told,
+                "type": EventType.STAGE_CHANGED,
+                "is_snapshot": False,
+                "vendor_version": None,  # which is of what it is now
                 "occurred_at": move.at,
                 "actor": move.actor,
                 "from_stage": move.before,
                 "to_stage": move.to,
+                "application": _undecided(now.application, move.to),
             }
         )
         for move in moves
     ]
+    begun = [fact.model_copy(update={"application": _undecided(fact.application, moves[0].before)}) for fact in others]
     last = moves[-1]
-    return *others, *history, now.model_copy(update={"occurred_at": last.at, "actor": last.actor or now.actor})
+    return *begun, *history, now.model_copy(update={"occurred_at": last.at, "actor": last.actor or now.actor})
+
+
+def _undecided(application: Application | None, stage: Stage | None) -> Application | None:
+    """The application as it was at that stage: what came of it in the end is left to its present state."""
+    if application is None:
+        return None
+    later = ("rejected_at", "hired_at", "rejection_reason")
+    return application.model_copy(update={"stage": stage, "outcome": Outcome.PENDING, **dict.fromkeys(later)})
 
 
 def in_utc(moment: datetime, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:

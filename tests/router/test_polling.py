@@ -132,6 +132,28 @@ async def test_what_just_changed_is_left_to_the_webhook_that_is_on_its_way(
         assert SOURCE in await there.ledger.last_recovered()
 
 
+async def test_what_a_new_application_went_through_since_it_came_is_told_as_well(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polled_rows, "SETTLE", timedelta(days=-1))
+    async with world("lever", ledger) as there:
+        there.account.add_old(1)
+        await there.poll()
+        one = there.account.add()
+        await asyncio.sleep(0.01)
+        there.account.move(one, there.account.stages[1])
+        await asyncio.sleep(0.01)
+        there.account.move(one, there.account.stages[2])
+        there.account.decline(one)
+        await there.poll()
+        assert await there.told() == [
+            (CREATED, one.id, None),
+            (EventType.STAGE_CHANGED, one.id, there.account.stages[1]),
+            (EventType.STAGE_CHANGED, one.id, there.account.stages[2]),
+            (EventType.OUTCOME_CHANGED, one.id, "DECLINED"),
+        ]
+
+
 # --- who polls, and when ------------------------------------------------------------------------------------------
 
 
