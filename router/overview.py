@@ -32,6 +32,7 @@ class SourceOverview(Model):
     name: str
     vendor: str
     enabled: bool
+    pushes: bool = Field(description="Whether the vendor sends webhooks.")
     url: str
     steps: list[str]
     secret_pending: bool
@@ -117,6 +118,7 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
                 name=name,
                 vendor=source.handler.vendor,
                 enabled=source.enabled,
+                pushes=source.handler.guide.proof is not Proof.NONE,
                 url=_url(base, source),
                 steps=[step[:1].upper() + step[1:] for step in source.handler.guide.steps],
                 secret_pending=_is_pending(source.handler, hooks.get(name, ())),

@@ -103,12 +103,15 @@ def print_sources(sources: Sequence[SourceOverview], console: Console) -> None:
             facts.add_row("secret", "still pending: nothing is let in but handshakes")
         for number, step in enumerate(source.steps, 1):
             facts.add_row("register it" if number == 1 else "", escape(f"{number}. {step}"))
-        facts.add_row("last webhook", f"{_time(source.last_receipt)} UTC" if source.last_receipt else "none yet")
-        facts.add_row(
-            "webhooks",
-            f"{source.verified} verified, {source.ignored} of them ignored, {source.drift} kept as drift now,"
-            f" {source.rejected} rejected",
-        )
+        if source.pushes:
+            facts.add_row("last webhook", f"{_time(source.last_receipt)} UTC" if source.last_receipt else "none yet")
+            facts.add_row(
+                "webhooks",
+                f"{source.verified} verified, {source.ignored} of them ignored, {source.drift} kept as drift now,"
+                f" {source.rejected} rejected",
+            )
+        elif source.drift:
+            facts.add_row("drift", f"{source.drift} rows that could not be read are kept")
         facts.add_row("vendor's API", escape(source.api))
         facts.add_row("polled", escape(source.polling))
         if source.recovered:
