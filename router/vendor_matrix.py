@@ -32,8 +32,7 @@ _INTRODUCTION = """# Vendors
 Made by `ats-router vendors --markdown`; every line comes from the vendor's module in `handlers/`.
 
 - **Arrives by**: *webhook* is sent to the source's URL; *polling* means that the vendor's API is asked, see
-  [polling.md](polling.md); *inspect* that the vendor sends nothing and can't be polled yet, but `ats-router inspect`
-  reads what its API answers.
+  [polling.md](polling.md). `ats-router inspect` reads what that API answers, too.
 - **Shown by**: what proves that a webhook came from the vendor. Where the body itself is not covered, somebody who saw
   one webhook could send another: configure the vendor's API as well, so that what was fetched decides.
 - **URL registered**: by hand as described, or by `ats-router connect SOURCE`.
@@ -55,7 +54,7 @@ def _row(handler: type[Handler]) -> tuple[str, ...]:
     return (
         handler.title,
         handler.vendor,
-        ", ".join(ways) or "inspect",
+        ", ".join(ways),
         str(guide.proof) if pushes else "-",
         registered,
         adds,

@@ -23,15 +23,17 @@ from router import polled_rows, vendor_api
 from router.client import Client
 from router.config.check import check, load
 from router.drift import replay
+from router.identity import partition_of, receipt_id
 from router.issues import Issue, read_issues
 from router.ledger import Ledger
 from router.ledger_keys import drift_index
 from router.parts import Source
-from router.records import StoredEvent
+from router.records import NewReceipt, StoredEvent
 from router.rounds import Rounds
 from router.schema import EventType
 from router.source_book import SourceBook
 from router.vendor_api import VendorApi
+from tests.factories import make_record
 from tests.handlers.polling.account import LONG_AGO
 from tests.handlers.polling.account_homerun import HomerunAccount
 from tests.handlers.polling.world import SOURCE, World, world
@@ -113,8 +115,12 @@ async def test_a_row_that_can_not_be_read_is_kept_once_and_replayed(there: World
     assert again.reason == "id: is missing"
 
 
+def webhook(source: str) -> NewReceipt:
+    return NewReceipt(receipt_id(source, None, "a webhook"), make_record(source=source), b"{}", [])
+
+
 async def test_what_just_changed_is_left_to_the_webhook_that_is_on_its_way(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, config_of: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world("merge", ledger) as there:
         one = there.account.add_old(1)[0]
@@ -129,7 +135,10 @@ async def test_what_just_changed_is_left_to_the_webhook_that_is_on_its_way(
         assert event.recovered
         counts = await there.ledger.counts()
         assert counts[SOURCE, "recovered"] == 1
-        assert SOURCE in await there.ledger.last_recovered()
+        hook = (await issues_of(ledger, config_of))["hook"]
+        assert (hook.about, hook.times, hook.since) == (SOURCE, 1, None)
+        await ledger.accept(partition_of(SOURCE, None), [webhook(SOURCE)])
+        assert await issues_of(ledger, config_of) == {}
 
 
 async def test_what_a_new_application_went_through_since_it_came_is_told_as_well(
@@ -294,7 +303,9 @@ async def test_refused_credentials_and_a_failing_api_are_issues_that_close_by_th
     assert await issues_of(there.ledger, config_of) == {}
 
 
-async def test_a_hook_that_is_silent_for_longer_than_usual_is_an_issue(ledger: Ledger, config_of: Path) -> None:
+async def test_a_hook_that_is_silent_for_longer_than_usual_is_an_issue(
+    ledger: Ledger, config_of: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now, hour = await ledger.time(), 3600.0
     for ago in (400, 300, 250, 240, 239):
         await ledger.note_silences({"pushed": now - ago * hour}, now)
@@ -302,6 +313,14 @@ async def test_a_hook_that_is_silent_for_longer_than_usual_is_an_issue(ledger: L
     assert await ledger.silences() == {}  # not watched for a week yet
     await ledger.note_silences({"pushed": now - 200 * hour}, now)
     assert await ledger.silences() == {"pushed": 100 * hour}
+    await ledger.accept(partition_of("pushed", None), [webhook("pushed")])
+    for ahead, kinds in ((199, set()), (201, {"silent"})):
+
+        async def time_then(ahead: int = ahead) -> float:
+            return now + ahead * hour
+
+        monkeypatch.setattr(ledger, "time", time_then)
+        assert set(await issues_of(ledger, config_of)) == kinds
 
 
 def test_a_source_that_nothing_can_come_from_is_warned_of(config_of: Path) -> None:
