@@ -128,6 +128,8 @@ class Polling:
         reading = Reading(state, running, datetime.now(UTC))
         async with asyncio.timeout(PAGE_SECONDS):
             page = await self.polls.page(_asked(state, running), running.cursor, self.api)
+        if page.next is not None and page.next == running.cursor:
+            raise Drift("the page", "names itself as the next one")
         changed, subjects = await self.rows.take(page.rows, reading)
         if self._present is not None:
             self._present.update(map(hash, subjects))

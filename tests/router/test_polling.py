@@ -163,6 +163,19 @@ async def test_what_a_new_application_went_through_since_it_came_is_told_as_well
         ]
 
 
+async def test_pages_that_lead_in_a_circle_are_a_problem_and_no_endless_pass(there: World) -> None:
+    def circle(asked: Asked) -> Answers:
+        answer = there.account.answer(asked)
+        assert isinstance(answer.body, dict)
+        return Answers({**answer.body, "status": "success", "data": {"next": "c", "results": []}})
+
+    async with world("kombo", there.ledger) as kombo:
+        kombo.vendor.answer = circle
+        async with asyncio.timeout(5):
+            await kombo.polling.run()
+        assert "next" in str((await there.ledger.api_states())[SOURCE].problem)
+
+
 # --- who polls, and when ------------------------------------------------------------------------------------------
 
 
