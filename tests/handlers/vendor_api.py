@@ -34,11 +34,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answers:
-    """What is answered: JSON of ``body`` (bytes go out as they are)."""
+    """What is answered: JSON of ``body`` (bytes go out as they are), after so many seconds of ``delay``."""
 
     body: object = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
 
 
 @dataclass
@@ -61,6 +62,7 @@ async def stand_in(answer: Callable[[Asked], Answers]) -> AsyncIterator[StandIn]
         asked = Asked(request.method, target, dict(request.headers), _read(request, body), body.decode())
         running.asked.append(asked)
         told = running.answer(asked)
+        await asyncio.sleep(told.delay)
         content = told.body if isinstance(told.body, bytes) else b"" if told.body is None else json.dumps(told.body)
         return Response(content, told.status, dict(told.headers), "application/json")
 

@@ -53,7 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def quick_access(self: HomerunPolls) -> Access | None:
         found = access(self)
-        return replace(found, per_second=1000.0) if found is not None else None
+        return replace(found, per_second=1000.0, timeout=1.0) if found is not None else None
 
     monkeypatch.setattr(HomerunPolls, "access", quick_access)
 
@@ -255,6 +255,28 @@ async def test_after_a_failure_it_waits_longer_each_time(there: World) -> None:
         await there.polling.run()
         pauses.append((await there.ledger.read_poll(SOURCE)).next_at - time.time())
     assert [round(pause / least) for pause, least in zip(pauses, (5, 10, 20, 40), strict=True)] == [1, 1, 1, 1]
+
+
+async def test_an_api_that_is_slow_is_left_and_asked_again(there: World) -> None:
+    slow = True
+
+    def answer(asked: Asked) -> Answers:
+        return replace(there.account.answer(asked), delay=1.5 if slow and "&page=2" in asked.target else 0.0)
+
+    there.vendor.answer = answer
+    async with rounds(there) as made:
+        await made.look()
+        async with asyncio.timeout(5):
+            while SOURCE not in await there.ledger.api_states():  # noqa: ASYNC110 nobody is told
+                await asyncio.sleep(0.05)
+        assert "did not answer" in str((await there.ledger.api_states())[SOURCE].problem)
+        state = await there.ledger.read_poll(SOURCE)
+        assert state.running is not None
+        assert state.running.pages == 1
+        slow = False
+        await there.ledger.keep_poll(SOURCE, state.model_copy(update={"next_at": 0.0}))
+        assert await passes(there, made) == 2
+    assert (await there.ledger.api_states())[SOURCE].problem is None
 
 
 async def test_all_that_use_the_same_credentials_share_the_vendors_rate(there: World) -> None:
