@@ -180,6 +180,12 @@ def _field(node: _Tree) -> Getter:
 
 
 def _fields(names: list[str]) -> Getter:
+    if len(names) == 2:  # as most paths have, and quicker without the loop
+        outer, inner = names
+        return lambda value: (
+            found.get(inner) if type(value) is dict and type(found := value.get(outer)) is dict else None
+        )
+
     def get(value: Any) -> Any:
         for name in names:
             if type(value) is not dict:
@@ -251,9 +257,12 @@ def _filter(node: _Tree) -> Getter:
 
 
 def _comparison(node: _Tree) -> Getter:
-    compare, (left, right) = TreeInterpreter.COMPARATOR_FUNC[node["value"]], map(_getter, node["children"])
     if node["value"] not in ("eq", "ne"):
         return partial(_INTERPRETER.visit, node)
+    compare, (left, right) = TreeInterpreter.COMPARATOR_FUNC[node["value"]], map(_getter, node["children"])
+    word = node["children"][1]["value"] if node["children"][1]["type"] == "literal" else None
+    if isinstance(word, str):  # what is compared most; only the package knows that true is not 1
+        return (lambda value: left(value) == word) if node["value"] == "eq" else (lambda value: left(value) != word)
     return lambda value: compare(left(value), right(value))
 
 

@@ -120,7 +120,7 @@ class _Plan:
         return root != "from_stage" or self.type is EventType.STAGE_CHANGED
 
     def fact(self, scope: object, vendor_event: str, soft: Soft) -> Fact:
-        found = Node(self._found(scope), "", soft)
+        found = Node(self._found(scope), None, "", soft)
         for name in self._needed:
             found.need_id(name)
         values = self._shape.values(found)
@@ -182,7 +182,7 @@ class MappedHandler(Handler):
         scopes = self._scopes(body)
         told = [self._told(receipt, scope, soft) for scope in scopes]
         first = next((one for one in told if one.facts), told[0])
-        account = Node({"account": find(self._account, scopes[0])}, "", soft).id("account")
+        account = Node({"account": find(self._account, scopes[0])}, None, "", soft).id("account")
         return Normalised(
             first.disposition,
             first.vendor_event,

@@ -54,11 +54,12 @@ class Node:
     ``sometimes=True`` says that the vendor documents the field as absent at times, so that its absence is no drift.
     """
 
-    __slots__ = ("_data", "_path", "_soft")
+    __slots__ = ("_above", "_data", "_key", "_soft")
 
-    def __init__(self, data: dict[str, object] | None, path: str, soft: dict[str, None]) -> None:
+    def __init__(self, data: dict[str, object] | None, above: "Node | None", key: str, soft: dict[str, None]) -> None:
         self._data = data
-        self._path = path
+        self._above = above  # a path is put together only when it is asked for, as most never are
+        self._key = key
         self._soft = soft
 
     @classmethod
@@ -78,12 +79,12 @@ class Node:
             data = {"items": data}
         if not isinstance(data, dict):
             raise Drift("body", "is not an object")
-        return cls(data, "", {})
+        return cls(data, None, "", {})
 
     @classmethod
     def of(cls, data: dict[str, object]) -> "Node":
         """An object that was made or parsed elsewhere, of JSON's types."""
-        return cls(data, "", {})
+        return cls(data, None, "", {})
 
     def __bool__(self) -> bool:
         return self._data is not None
@@ -114,10 +115,16 @@ class Node:
 
     def id(self, key: str, *, sometimes: bool = False) -> str | None:
         """An id, which vendors write as a number or as text."""
-        value = self._take(key, sometimes)
+        if self._data is None:
+            return None
+        value = self._data.get(key, _MISSING)
+        if isinstance(value, str):
+            return value or None
         if type(value) is int:
             return str(value)
-        return self._kept(key, value, value if isinstance(value, str) else None)
+        if value is not None and not (sometimes and value is _MISSING):
+            self.note(key)
+        return None
 
     def flag(self, key: str, *, sometimes: bool = False) -> bool | None:
         value = self._take(key, sometimes)
@@ -158,14 +165,16 @@ class Node:
     def json(self, key: str, *, sometimes: bool = False) -> JsonValue:
         """The value as it is, of any type."""
         value = self._take(key, sometimes, blank="")
-        if _is_plain(value):
+        if isinstance(value, str) or _is_plain(value):
             return cast(JsonValue, value)
         self.note(key)
         return None
 
     def node(self, key: str, *, sometimes: bool = False) -> "Node":
         value = self._take(key, sometimes)
-        return Node(self._kept(key, value, value if isinstance(value, dict) else None), self._path_of(key), self._soft)
+        if isinstance(value, dict):
+            return Node(value, self, key, self._soft)
+        return Node(self._kept(key, value, None), self, key, self._soft)
 
     def named(self, key: str, *, sometimes: bool = False) -> "dict[str, Node]":
         """The objects of an object whose keys are names, not fields. ``[]`` is how some vendors write an empty one."""
@@ -173,15 +182,15 @@ class Node:
         if not isinstance(value, dict):
             self._kept(key, value, {} if value == [] else None)
             return {}
-        path = self._path_of(f"{key}.*")
-        named = {name: Node(item, path, self._soft) for name, item in value.items() if isinstance(item, dict)}
+        each = f"{key}.*"
+        named = {name: Node(item, self, each, self._soft) for name, item in value.items() if isinstance(item, dict)}
         if len(named) < len(value) - list(value.values()).count(None):
-            self._soft[path] = None
+            self.note(each)
         return named
 
     def nodes(self, key: str, *, sometimes: bool = False) -> "list[Node]":
-        path = self._path_of(f"{key}[]")
-        return [Node(item, path, self._soft) for item in self._items(key, dict, sometimes)]
+        each = f"{key}[]"
+        return [Node(item, self, each, self._soft) for item in self._items(key, dict, sometimes)]
 
     def texts(self, key: str, *, sometimes: bool = False) -> list[str]:
         return [item for item in self._items(key, str, sometimes) if item]
@@ -224,7 +233,7 @@ class Node:
             self._kept(key, value, None)
             return []
         items = [item for item in value if isinstance(item, kind)]
-        if len(items) < len(value) - value.count(None):
+        if len(items) < len(value) and len(items) < len(value) - value.count(None):
             self.note(f"{key}[]")
         return items
 
@@ -240,7 +249,10 @@ class Node:
         return read
 
     def _path_of(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
+        node, path = self, key
+        while node._above is not None:
+            node, path = node._above, f"{node._key}.{path}"
+        return path
 
 
 def _parsed(body: bytes) -> object:
@@ -267,6 +279,8 @@ def _moment(value: object, zone: tzinfo | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:  # most are
+            return moment
         if moment.tzinfo is None:
             if zone is None:
                 return None

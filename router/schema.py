@@ -16,7 +16,7 @@ SCHEMA_VERSION = "1.0"
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
