@@ -26,7 +26,7 @@ deliveries:SINK STATE       zset    delivery ids by when they came into this sta
                                     attempt is in "pending" by its commit, and in "retrying" by its last attempt
 drift:SOURCE                zset    ids of receipts that are drift, by time of acceptance
 soft_drift                  hash    "SOURCE PATH" -> how often an optional field was missing or odd
-polled:SOURCE:N             hash    subject -> how polling saw it lastly, see `sightings`
+polled:SOURCE:N             hash    subject -> how polling saw it lastly, see `sightings`; ends as states do
 polled:SOURCE:stages        list    the stages that those name by number, as JSON
 recovered                   hash    SOURCE -> when an event came about last that only polling told, ms
 and ``ats:hooks``           hash    "SOURCE ID" -> a registration at a vendor, as JSON, with its secret

@@ -24,6 +24,7 @@ class PollsLedger:
     """The part of the ledger that is about polling. ``account`` is the one that the source's facts carry."""
 
     _redis: Redis
+    state_life: float
 
     async def read_poll(self, source: str) -> PollState:
         packed = await cast("Awaitable[bytes | None]", self._redis.get(poll_key(source, "state")))
@@ -90,6 +91,15 @@ class PollsLedger:
         async with self._redis.pipeline(transaction=False) as pipe:
             for bucket, entries in by_bucket.items():
                 pipe.hset(key(partition, bucket), mapping=entries)
+            await pipe.execute()
+
+    async def keep_alive(self, source: str, account: str | None) -> None:
+        """What was seen ends as long after this as application states do: of a source that is gone nothing is left."""
+        partition, seconds = partition_of(source, account), round(self.state_life)
+        names = [*map(str, range(BUCKETS)), "stages"]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.expire(key(partition, f"polled:{source}:{name}"), seconds)
             await pipe.execute()
 
     async def all_seen(self, source: str, account: str | None) -> AsyncIterator[Mapping[str, bytes]]:

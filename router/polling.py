@@ -146,6 +146,8 @@ class Polling:
         """Note that the pass came to its end, and when the next one is."""
         running, last = state.running, state.last
         assert running is not None
+        if running.everything:
+            await self._ledger.keep_alive(self.source.name, self.polls.account)
         if running.everything and self.polls.complete and self._present is not None:
             await self._tell_missing(state, self._present)
         # where pages are counted, a row may have slipped past: what changed meanwhile is asked for twice then

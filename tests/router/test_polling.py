@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from handlers import polling as adapters
 from handlers.enriching import Access
@@ -174,6 +175,14 @@ async def test_pages_that_lead_in_a_circle_are_a_problem_and_no_endless_pass(the
         async with asyncio.timeout(5):
             await kombo.polling.run()
         assert "next" in str((await there.ledger.api_states())[SOURCE].problem)
+
+
+async def test_what_was_seen_of_a_source_that_is_polled_no_more_ends(there: World, redis: Redis) -> None:
+    await there.poll()
+    names = [name async for name in redis.scan_iter("*polled:*")]
+    assert len(names) > 1
+    lives = [await redis.ttl(name) for name in names]
+    assert all(there.ledger.state_life - 60 < life <= there.ledger.state_life for life in lives)
 
 
 # --- who polls, and when ------------------------------------------------------------------------------------------
