@@ -352,33 +352,33 @@ class Rig:
 
     @asynccontextmanager
     async def redis(self) -> AsyncIterator[Redis]:
-        """A connection to the server that keeps the ledger; one that is just starting again is waited for."""
-        redis = client(self._redis_url or await self._embedded_url())
+        """A connection to the server that keeps the ledger; one that is just starting again, or still loads what it
+        kept, is waited for."""
+        redis = await self._answering()
         try:
             yield redis
         finally:
             await redis.aclose(close_connection_pool=True)
 
-    async def _embedded_url(self) -> str:
+    async def _answering(self) -> Redis:
         give_up = time.monotonic() + PROMISED_SECONDS
         while True:
             try:
-                return socket_of(self.folder / "data")
-            except ServerProblem:
-                if time.monotonic() > give_up:
+                redis = client(self._redis_url or socket_of(self.folder / "data"))
+                try:
+                    await redis.ping()
+                except RedisError:
+                    await redis.aclose(close_connection_pool=True)
                     raise
+                return redis
+            except (ServerProblem, RedisError):
+                assert time.monotonic() < give_up, "the server is not back"
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def server_pid(self) -> int:
         """Of the server that answers; one that is just starting again is waited for."""
-        give_up = time.monotonic() + PROMISED_SECONDS
-        while True:
-            try:
-                async with self.redis() as redis:
-                    return int((await redis.info("server"))["process_id"])
-            except (ServerProblem, RedisError):
-                assert time.monotonic() < give_up, "the server is not back"
-            await asyncio.sleep(_LOOK_SECONDS)
+        async with self.redis() as redis:
+            return int((await redis.info("server"))["process_id"])
 
     def kill(self, pid: int) -> None:
         self.faults.append(time.monotonic())
