@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from handlers.base import Disposition, Drift, Normalised, Receipt
 from handlers.enriching import NotThere
 from handlers.polling.base import Polls
-from handlers.reading import Node
+from handlers.reading import Node, is_not_asked_for
 from router.assess import intake_items, waiting_facts
 from router.identity import partition_of, receipt_id
 from router.ledger import BATCH, Ledger
@@ -247,4 +247,11 @@ def _is_within(row: Row, since: datetime, until: datetime) -> bool:
 
 
 def _body(node: Node) -> bytes:
-    return json.dumps(node.raw, ensure_ascii=False).encode(errors="replace")
+    return json.dumps(_asked_for(node.raw), ensure_ascii=False).encode(errors="replace")
+
+
+def _asked_for(value: object) -> object:
+    """The same without what is never stored: EEO answers, birth dates and the like, by the names of their fields."""
+    if isinstance(value, dict):
+        return {name: _asked_for(inner) for name, inner in value.items() if not is_not_asked_for(str(name))}
+    return [_asked_for(inner) for inner in value] if isinstance(value, list) else value

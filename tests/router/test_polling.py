@@ -31,7 +31,7 @@ from router.ledger_keys import drift_index
 from router.parts import Source
 from router.records import NewReceipt, StoredEvent
 from router.rounds import Rounds
-from router.schema import EventType
+from router.schema import Event, EventType
 from router.source_book import SourceBook
 from router.vendor_api import VendorApi
 from tests.factories import make_record
@@ -183,6 +183,23 @@ async def test_what_was_seen_of_a_source_that_is_polled_no_more_ends(there: Worl
     assert len(names) > 1
     lives = [await redis.ttl(name) for name in names]
     assert all(there.ledger.state_life - 60 < life <= there.ledger.state_life for life in lives)
+
+
+async def test_what_nobody_asked_for_is_not_kept(there: World) -> None:
+    await there.poll()
+    there.account.move(there.account.applicants[0], there.account.stages[1])
+    await there.poll()
+    [event] = (await there.ledger.read_events([event.id for event in await _told(there)])).values()
+    assert event is not None
+    receipt = await there.ledger.read_receipt(event.receipt)
+    assert receipt is not None
+    assert b"ada1@example.com" in receipt.body
+    assert b"1990" not in receipt.body
+
+
+async def _told(there: World) -> list[Event]:
+    await there.told()
+    return await there.events()
 
 
 # --- who polls, and when ------------------------------------------------------------------------------------------

@@ -41,7 +41,12 @@ class HomerunAccount(Account):
             "created_at": f"{one.created_at:%Y-%m-%d %H:%M:%S}",
             "disqualified": one.outcome is Outcome.DECLINED,
             "hired_at": f"{one.decided_at:%Y-%m-%d %H:%M:%S}" if one.outcome is Outcome.HIRED else None,
-            "personal_info": {"first_name": one.first_name, "last_name": "Lovelace", "email": one.email},
+            "personal_info": {
+                "first_name": one.first_name,
+                "last_name": "Lovelace",
+                "email": one.email,
+                "date_of_birth": "1990-01-01",
+            },
             "vacancy_id": "job_1",
         }
         if "stage" in included:
