@@ -160,7 +160,7 @@ class Lever(Enriches, Connects, Handler):
         if fact.application is not None:
             return [await _completed(fact, fact.application, api)]
         id_ = fact.candidate.id if fact.candidate else None
-        candidate = candidate_of(await _found("contacts", id_, api, cache=0.0), id_)
+        candidate = candidate_of(await found("contacts", id_, api, cache=0.0), id_)
         return [fact.model_copy(update={"candidate": candidate, "needs_enrichment": False})]
 
     def plan(self, url: str) -> Sequence[str]:
@@ -309,20 +309,21 @@ async def _move_told(fact: Fact, moves: _Moves, now: Stage | None, names: _Names
 
 
 async def decision_now(archived: Node, api: Api) -> dict[str, Any]:
-    """What the opportunity's being archived or not says; no outcome where the type of the reason is not told."""
-    if not archived:
-        return _decision(Outcome.PENDING, None, None)
-    id_ = archived.id("reason")
-    reason = await _found("archive_reasons", id_, api)
-    outcome = reason.choice("type", _REASON_TYPES)
-    at = archived.epoch("archivedAt", unit=MILLISECONDS)
-    return _decision(outcome, at, RejectionReason(id=id_, name=reason.text("text")))
+    """What the opportunity's being archived or not says."""
+    return decision_of(archived, await found("archive_reasons", archived.id("reason"), api))
+
+
+def decision_of(archived: Node, reason: Node) -> dict[str, Any]:
+    """The same by the reason for it; no outcome where the type of that is not told."""
+    outcome = reason.choice("type", _REASON_TYPES) if archived else Outcome.PENDING
+    why = RejectionReason(id=reason.id("id"), name=reason.text("text"))
+    return _decision(outcome, archived.epoch("archivedAt", unit=MILLISECONDS), why)
 
 
 async def _interview_told(fact: Fact, opportunity: str, api: Api) -> dict[str, Any]:
     said = fact.interview or Interview()
     is_gone = said.status is InterviewStatus.CANCELLED
-    node = await _found(f"{opportunity[1:]}/interviews", None if is_gone else said.id, api, cache=0.0)
+    node = await found(f"{opportunity[1:]}/interviews", None if is_gone else said.id, api, cache=0.0)
     if not node.id("id"):
         return {}
     start, minutes = node.epoch("date", unit=MILLISECONDS), node.integer("duration")
@@ -343,7 +344,7 @@ async def job_of(applications: Sequence[Node], api: Api) -> Job | None:
     """The posting of the application that is active, which is one at most, else of the last."""
     active = [node for node in applications if not node.node("archived")]
     id_ = next((node.id("posting") for node in [*active, *applications[-1:]]), None)
-    node = await _found("postings", id_, api)
+    node = await found("postings", id_, api)
     categories, manager = node.node("categories"), await person_of(node.id("hiringManager"), api)
     job = Job(
         id=id_,
@@ -372,7 +373,7 @@ def candidate_of(node: Node, id_: str | None) -> Candidate:
 
 
 async def person_of(id_: str | None, api: Api) -> Person | None:
-    return _user(await _found("users", id_, api), id_) if id_ else None
+    return _user(await found("users", id_, api), id_) if id_ else None
 
 
 def _user(node: Node, id_: str | None) -> Person:
@@ -383,7 +384,7 @@ def stage_of(id_: str | None, names: _Names) -> Stage | None:
     return Stage(id=id_, name=names.get(id_)) if id_ else None
 
 
-async def _found(kind: str, id_: str | None, api: Api, *, cache: float = _CACHED) -> Node:
+async def found(kind: str, id_: str | None, api: Api, *, cache: float = _CACHED) -> Node:
     """An object of the API, an empty one where there is none."""
     try:
         return (await api.get(f"/{kind}/{_part(id_ or '')}", cache=cache)).need_node("data")

@@ -1,6 +1,8 @@
 """Lever's API v1: opportunities with their moves, epoch milliseconds, reasons that tell hires from rejections."""
 
 import base64
+import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +28,10 @@ class LeverAccount(Account):
         match target.path.split("/"):
             case ["", "opportunities"]:
                 return self._list(parse_qs(target.query))
+            case ["", "opportunities", "deleted"]:
+                return self._list_deleted(parse_qs(target.query))
+            case ["", "opportunities", id_] if one := self.find(id_):
+                return Answers({"data": _row(one, parse_qs(target.query).get("expand", []))})
             case ["", "stages"]:
                 stages = [{"id": f"s-{stage}".replace(" ", "-"), "text": stage} for stage in self.stages]
                 return Answers({"data": stages, "hasNext": False})
@@ -39,12 +45,25 @@ class LeverAccount(Account):
         return Answers({"code": "ResourceNotFound", "message": "No"}, 404)
 
     def _list(self, query: dict[str, list[str]]) -> Answers:
-        since, begin = int(query.get("updated_at_start", ["0"])[0]), int(query.get("offset", ["0"])[0])
-        rows = [one for one in self.there if _ms(one.updated_at) >= since and one.number > begin]
-        size = min(self.per_page, int(query["limit"][0]))
-        more = len(rows) > size
-        answer: dict[str, Any] = {"data": [_row(one, query.get("expand", [])) for one in rows[:size]], "hasNext": more}
-        return Answers({**answer, "next": str(rows[size - 1].number)} if more else answer)
+        since = int(query.get("updated_at_start", ["0"])[0])
+        rows = [one for one in self.there if _ms(one.updated_at) >= since]
+        return self._page(rows, query, lambda one: _row(one, query.get("expand", [])))
+
+    def _list_deleted(self, query: dict[str, list[str]]) -> Answers:
+        since = int(query["deleted_at_start"][0])
+        rows = [one for one in self.applicants if one.deleted and _ms(one.updated_at) >= since]
+        return self._page(rows, query, lambda one: {"id": one.id, "name": "", "deletedAt": _ms(one.updated_at)})
+
+    def _page(
+        self, rows: list[Applicant], query: dict[str, list[str]], row_of: Callable[[Applicant], dict[str, Any]]
+    ) -> Answers:
+        """``offset`` is what the page before said, which is opaque; ``next`` is there only where there is more."""
+        limit, begin = int(query.get("limit", ["100"])[0]), query.get("offset", ["[0]"])[0]
+        if not 1 <= limit <= 100:
+            return Answers({"code": "BadRequestError", "message": "limit must be between 1 and 100"}, 400)
+        rows, size = [one for one in rows if one.number > json.loads(begin)[0]], min(self.per_page, limit)
+        more = {"hasNext": True, "next": f"[{rows[size - 1].number}]"} if len(rows) > size else {"hasNext": False}
+        return Answers({"data": [row_of(one) for one in rows[:size]], **more})
 
     def unauthorised(self) -> Answers:
         return Answers({"code": "Unauthorized", "message": "No"}, 401)
