@@ -12,7 +12,7 @@ from zlib import crc32
 
 from router.project import content_of
 from router.records import ApplicationState
-from router.schema import EventType, Fact, Outcome, Stage
+from router.schema import OUTCOME_OF_KIND, EventType, Fact, Outcome, Stage
 
 BUCKETS = 512
 """Hashes over which a source's entries are spread: small ones take a third of the memory of large ones."""
@@ -43,9 +43,9 @@ class Seen:
     def state(self, at: float) -> ApplicationState:
         """As an application state, as of ``at``, in unix seconds."""
         content = self.content.hex() if self.content != _NOTHING else None
-        return ApplicationState(
-            stage=self.stage, outcome=self.outcome or Outcome.PENDING, told=_TOLD, content=content, heard_at=at
-        )
+        by_stage = OUTCOME_OF_KIND.get(self.stage.kind if self.stage else None, Outcome.PENDING)
+        outcome = by_stage if self.outcome in (None, Outcome.PENDING) else self.outcome
+        return ApplicationState(stage=self.stage, outcome=outcome, told=_TOLD, content=content, heard_at=at)
 
 
 def _key(seen: Seen) -> tuple[object, ...]:

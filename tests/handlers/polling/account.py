@@ -97,6 +97,10 @@ class Account(ABC):
     def decline(self, applicant: Applicant) -> None:
         self._decide(applicant, Outcome.DECLINED)
 
+    def touch(self, applicant: Applicant) -> None:
+        """Something else of it changes, such as a tag that it gets."""
+        applicant.updated_at = datetime.now(UTC)
+
     def delete(self, applicant: Applicant) -> None:
         applicant.deleted, applicant.updated_at = True, datetime.now(UTC)
 

@@ -101,6 +101,20 @@ async def test_a_hire_and_a_rejection_are_told_once(known: World) -> None:
     assert await known.told() == []
 
 
+@pytest.mark.parametrize("account", ACCOUNTS)
+async def test_what_was_decided_long_ago_is_not_told_when_something_else_changes(account: str, ledger: Ledger) -> None:
+    async with world(account, ledger) as made:
+        hired, declined, undecided = made.account.add_old(3)
+        made.account.hire(hired)
+        made.account.decline(declined)
+        await made.poll()
+        for one in (hired, declined, undecided):
+            made.account.touch(one)
+        await made.poll()
+        await made.poll(everything=True)
+        assert about(await made.told(), *NEWS) == []
+
+
 async def test_two_moves_between_two_passes_are_told_as_far_as_the_api_knows_them(known: World) -> None:
     one, (first, second, third) = known.account.applicants[1], known.account.stages[:3]
     for stage in (second, third):
