@@ -158,7 +158,7 @@ class Workable(Enriches, Connects, Handler):
         path = f"/candidates/{quote(fact.application.id, safe='')}/activities"
         params = {"limit": "100", "updated_after": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
         acts = [act for node in (await api.get(path, params)).nodes("activities") if (act := act_of(node))]
-        told = _told_by([act for act in acts if since <= act.at <= until], fact.application)
+        told = told_by([act for act in acts if since <= act.at <= until], fact.application)
         return [fact.model_copy(update={**told, "needs_enrichment": False})]
 
     def plan(self, url: str) -> Sequence[str]:
@@ -314,7 +314,7 @@ def act_of(node: Node) -> Act | None:
     )
 
 
-def _told_by(acts: Sequence[Act], application: Application) -> dict[str, Stage | Person | None]:
+def told_by(acts: Sequence[Act], application: Application) -> dict[str, Stage | Person | None]:
     """From where the candidate came to the present stage, and who did that or, if it was later, disqualified."""
     stage, declined = application.stage, application.outcome is Outcome.DECLINED
     moves = [act for act in acts if stage and act.to == stage.name]
