@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from pydantic import Field
+
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node, is_not_asked_for, whole_name
@@ -80,14 +82,13 @@ _OFFER_STATUSES = {
     "Deprecated": OfferStatus.ABANDONED,  # a newer version took its place
 }
 _RESOLVED = frozenset({OfferStatus.ACCEPTED, OfferStatus.DECLINED, OfferStatus.ABANDONED})
-_SAMPLE_ACTIONS = {
-    (meaning.type, meaning.outcome): action for action, meaning in reversed(_APPLICATION_ACTIONS.items())
-}
+_SAMPLE_ACTIONS = {(said.type, said.outcome): action for action, said in reversed(_APPLICATION_ACTIONS.items())}
 
 
 class GreenhouseSettings(ClientSettings, SecretSettings):
     api_url: ApiUrl = "https://harvest.greenhouse.io/v3"
     token_url: ApiUrl = "https://auth.greenhouse.io/token"  # noqa: S105 an address
+    user_id: int | None = Field(None, description="a site admin of Greenhouse, as whom its API is asked")
 
 
 class Greenhouse(Handler):
@@ -102,13 +103,14 @@ class Greenhouse(Handler):
             "Open Configure > Dev Center > Web Hooks and choose Web Hooks again",
             "for each event below: a name of your choice, the event, the URL, and as secret key the source's secret",
             "leave the error recipient's address filled in, and save: Greenhouse sends a ping, which is answered",
+            "to poll: API credentials of Harvest V3 (OAuth) with the scopes to list applications, candidates and jobs",
         ],
         events=[*_APPLICATION_ACTIONS, *_OFFER_ACTIONS, "delete_application", *_PERSON_ACTIONS, "candidate_anonymized"],
         verified="the Signature header, an HMAC-SHA256 over the exact body",
         missing=[
             "who did it, interviews, and the candidate of an offer",
             "the stage before, and the job of an offer: the router knows them if it heard of the application before",
-            "what a row of Harvest v3 holds, which polling reads as v1 documented it (unverified); of v3 by hearsay",
+            "polling has not met Greenhouse itself so far; it tells no source, custom fields or name of a reason",
         ],
     )
     kept_headers = frozenset({_DELIVERY_ID})
@@ -151,8 +153,7 @@ def _tell_application(action: str, payload: Node) -> Fact:
     meaning = _APPLICATION_ACTIONS[action]
     node = payload.need_node("application")
     hired = action == "hire_candidate"  # the body that is documented for it lacks status, times and stage
-    offer = node.node("offer", sometimes=not hired)
-    stage = stage_of(node.node("current_stage", sometimes=hired))
+    offer, stage = node.node("offer", sometimes=not hired), stage_of(node.node("current_stage", sometimes=hired))
     if stage is None and meaning.type is EventType.STAGE_CHANGED:
         node.need_node("current_stage").need_id("id")
     source, referrer = node.node("source"), _person(node.node("credited_to"))
@@ -177,7 +178,7 @@ def _tell_application(action: str, payload: Node) -> Fact:
         occurred_at=getattr(application, meaning.time) or application.updated_at,
         vendor_event=action,
         application=application,
-        candidate=_candidate(candidate),
+        candidate=candidate_of(candidate),
         job=_job(node, candidate, referrer),
         to_stage=stage if meaning.type is EventType.STAGE_CHANGED else None,
         offer=_accepted_offer(offer) if hired and offer else None,
@@ -207,8 +208,7 @@ def _tell_deleted_application(action: str, payload: Node) -> Fact:
 def _tell_offer(action: str, payload: Node) -> Fact:
     deleted = action == "offer_deleted"
     node = payload.need_node("offer") if deleted else payload
-    sent_at = node.date_or_time("sent_on")
-    status = node.choice("offer_status", _OFFER_STATUSES)
+    sent_at, status = node.date_or_time("sent_on"), node.choice("offer_status", _OFFER_STATUSES)
     resolved_at = node.time("resolved_at") if status in _RESOLVED and action == "offer_updated" else None
     if deleted:
         status = OfferStatus.ABANDONED
@@ -240,7 +240,7 @@ def _tell_candidate(action: str, payload: Node) -> Fact:
     return Fact(
         type=type_,
         vendor_event=action,
-        candidate=_candidate(node, flat=root == "person"),
+        candidate=candidate_of(node, flat=root == "person"),
         merged_into=node.id("new_candidate_id") if type_ is EventType.CANDIDATE_MERGED else None,
     )
 
@@ -295,7 +295,7 @@ def _person(node: Node, *, id_key: str = "id") -> Person | None:
     return Person(id=id_, name=name, email=email) if id_ or name or email else None
 
 
-def _candidate(node: Node, *, flat: bool = False) -> Candidate | None:
+def candidate_of(node: Node, *, flat: bool = False) -> Candidate | None:
     """``flat`` is the form of deleted and merged ones: names, but no addresses and no custom fields."""
     if not node:
         return None

@@ -19,11 +19,13 @@ _USUAL_LIFE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """OAuth 2: where an access token that soon ends is asked for, with which fields of a form, and how it is shown."""
+    """OAuth 2: where an access token that soon ends is asked for, with which fields of a form, and how it is shown.
+    ``authorization``: who asks, where the form does not say it (RFC 6749, section 2.3.1)."""
 
     url: str
     form: Mapping[str, str] = field(repr=False)
     scheme: str = "Bearer"
+    authorization: str | None = field(default=None, repr=False)
 
 
 class NoToken(Exception):
@@ -63,12 +65,15 @@ class AccessToken:
             self._token = ""
 
     async def _ask(self) -> None:
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+        if self._grant.authorization is not None:
+            headers["authorization"] = self._grant.authorization
         try:
             answer = await self._client.request(
                 "POST",
                 self._grant.url,
                 body=urlencode(self._grant.form).encode(),
-                headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+                headers=headers,
                 timeout=_CALL_SECONDS,
                 keep=_LARGEST_ANSWER,
             )

@@ -44,7 +44,8 @@ class VendorApi:
         self._client = client
         self._access = access
         self._turn = turn
-        secrets = [*sorted(access.headers.items()), access.grant.form if access.grant else {}]
+        grant = (access.grant.form, access.grant.authorization) if access.grant else {}
+        secrets = [*sorted(access.headers.items()), grant]
         self._budget = hashlib.sha256(repr((access.base, secrets)).encode()).hexdigest()[:16]
         self._token = AccessToken(client, access.grant) if access.grant else None
         self._session: Session | None = None

@@ -47,6 +47,23 @@ async def test_a_token_is_asked_for_once() -> None:
         assert server.asked[0].json == {"refresh_token": "r&r"}
 
 
+async def test_who_asks_may_stand_in_a_header_and_shares_no_budget_with_others() -> None:
+    async with stand_in(answering()) as server, Client() as client:
+        form = {"grant_type": "client_credentials"}
+        budgets = set()
+
+        async def turn(budget: str, _: float) -> float:
+            budgets.add(budget)
+            return 0.0
+
+        for one in ("Basic b25l", "Basic dHdv"):
+            grant = Grant(f"{server.url}/token", form, "Zoho-oauthtoken", authorization=one)
+            await VendorApi(client, Access(server.url, {}, grant=grant), turn).get("/thing")
+            assert server.asked[-2].headers["authorization"] == one
+            assert one not in repr(grant)
+        assert len(budgets) == 2
+
+
 async def test_a_token_that_ends_soon_is_asked_for_again() -> None:
     async with stand_in(answering(expires_in=30)) as server:
         assert await ask(server, 2) == ["t1", "t2"]
