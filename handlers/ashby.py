@@ -85,7 +85,7 @@ _SAME_MOVE = timedelta(hours=1)  # a webhook and an entry of the history that ar
 
 
 class AshbySettings(SecretSettings):
-    api_key: Secret | None = Field(None, description="an API key of Ashby: who moved a candidate, and from which stage")
+    api_key: Secret | None = Field(None, description="an API key of Ashby: to poll, and who moved a candidate")
     api_url: ApiUrl = Field("https://api.ashbyhq.com", description="Ashby's API")
 
 
@@ -110,7 +110,7 @@ class Ashby(Enriches, Connects, Handler):
         verified="the Ashby-Signature header, an HMAC-SHA256 over the exact body",
         missing=[
             "without API credentials: who moved a candidate, when exactly, and from where (the router may know it)",
-            "applications from imports in bulk and from synchronisation, of which Ashby sends nothing",
+            "without API credentials: applications from bulk imports and synchronisation, of which Ashby sends nothing",
             "private custom fields, and salaries and custom fields of offers, which are left out",
         ],
         enrichment="who moved a candidate, when and from where; the key needs candidatesRead and organizationRead",
