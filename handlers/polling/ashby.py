@@ -1,7 +1,9 @@
 """Ashby: ``application.list``, whole at first, then what changed since the token that the last pass ended with.
 
-Source: developers.ashbyhq.com (pagination and incremental synchronisation, applicationList, applicationInfo), read in
-2026. A token that Ashby does not take any more means to read everything again.
+Sources, read in 2026: developers.ashbyhq.com (pagination and incremental synchronisation, its changelog,
+applicationList, applicationInfo) and answers that github.com/NangoHQ recorded. A row is what webhooks send. A token or
+cursor that is not taken any more, or too many changes for a token, mean to read everything again. Who made a move
+stands in the history as an id, and users are told one at a time.
 """
 
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ _LIST, _WHOLE = "application.list", "whole "
 
 class AshbyPolls(Polls[Ashby]):
     vendor = "ashby"
-    cost = "1, and 1 for each one that changed and for each user who is not known by then; 500 once a day"
+    cost = "1, and for each one that changed 1 and 1 for each user who moved it; 500 once a day"
     usual = HOURLY
     recovers = True
     complete = True
@@ -53,8 +55,10 @@ class AshbyPolls(Polls[Ashby]):
         info = await answered(api, "/application.info", {"applicationId": row.need_id("id")})
         history = info.need_node("results").nodes("applicationHistory", sometimes=True)
         entries = sorted(history, key=lambda entry: entry.integer("stageNumber") or 0)
+        ids = dict.fromkeys(entry.id("actorId") for entry in entries[1:])
+        people = {id_: await user_of(id_, api) for id_ in ids}
         moves = [
-            Move(_stage(one), _stage(after), after.time("enteredStageAt"), await user_of(after.id("actorId"), api))
+            Move(_stage(one), _stage(after), after.time("enteredStageAt"), people[after.id("actorId")])
             for one, after in pairwise(entries)
         ]
         return with_history(facts, moves)
@@ -64,9 +68,10 @@ async def _page(api: Api, cursor: str, token: str | None) -> Page:
     question = {"limit": PER_PAGE, "cursor": cursor or None, "syncToken": token}
     given = {key: value for key, value in question.items() if value is not None}
     answer = await answered(api, "/application.list", given)
-    rows, after = listed(answer, "results"), answer.text("nextCursor", sometimes=True)
-    if after is None or not answer.flag("moreDataAvailable"):
+    rows = listed(answer, "results")
+    if not answer.flag("moreDataAvailable"):
         return Page(rows, mark=answer.text("syncToken", sometimes=True))
+    after = answer.need_text("nextCursor")
     return Page(rows, after if token is not None else f"{_WHOLE}{after}")
 
 
