@@ -2,8 +2,9 @@
 
 Sources: bullhorn.github.io (Getting Started with REST, OAuth) and github.com/bullhorn/rest-api-docs, read in 2026. A
 session is logged in with an API user's password, as a refresh token is good for one use only. The event queue is left
-alone: what is read of it is gone from there. That deleted submissions are still found is unverified; what is in no
-query any more counts as deleted.
+alone: what is read of it is gone from there. A query may list fewer rows than it is asked for (issue 6 of
+github.com/jonathanraftery/bullhorn-rest-client: 200 where many fields are), so that only a page without rows is the
+last. That deleted submissions are still found is unverified; what is in no query any more counts as deleted.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ _SECONDS, _LARGEST = 10.0, 64 * 1024
 
 class BullhornPolls(Polls[Bullhorn]):
     vendor = "bullhorn"
-    cost = "1, and 1 for the moves of each one that changed; 100 once a day; 3 for each session"
+    cost = "2, and 1 for the moves of each one that changed; 101 to 251 once a day; 3 for each session"
     shifting = True
     complete = True
 
@@ -45,7 +46,7 @@ class BullhornPolls(Polls[Bullhorn]):
         params = {"fields": _FIELDS, "start": str(start), "count": str(PER_PAGE)}
         answer = await api.get("/query/JobSubmission", {**where, **params})
         rows = listed(answer, "data")
-        return Page(rows, str(start + len(rows)) if len(rows) >= PER_PAGE else None)
+        return Page(rows, str(start + len(rows)) if rows else None)
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         where = {"where": f"jobSubmission.id={row.need_id('id')}", "orderBy": "dateAdded,id", "count": str(PER_PAGE)}

@@ -34,9 +34,9 @@ class JobvitePolls(Polls[Jobvite]):
             params = with_since({**params, "dateFormat": "yyyy-MM-dd"}, "datestart", asked, _DAY)
         answer = await api.get("/candidate", params)
         _check(answer)
-        many = len(answer.nodes("candidates", sometimes=True))
-        after = str(start + many) if many >= PER_PAGE else None
-        return Page(self.handler.rows(answer), after, total=answer.integer("total", sometimes=True))
+        many, total = len(answer.nodes("candidates", sometimes=True)), answer.integer("total", sometimes=True)
+        is_last = not many or (total is not None and start + many > total)
+        return Page(self.handler.rows(answer), None if is_last else str(start + many), total=total)
 
 
 def _check(answer: Node) -> None:

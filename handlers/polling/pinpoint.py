@@ -21,7 +21,7 @@ _READ = ("first_name", "last_name", "email", "phone", "linkedin_url", "created_a
 
 class PinpointPolls(Polls[Pinpoint]):
     vendor = "pinpoint"
-    cost = "2, as what was updated last comes first; 500 once a day"
+    cost = "2, as what was updated last comes first; 501 once a day"
     usual = HOURLY
     recovers = True
     newest_first = True
@@ -33,7 +33,7 @@ class PinpointPolls(Polls[Pinpoint]):
         params = {"include": ",".join(_RELATED), "sort": "-updated_at"}
         params |= {"page[size]": str(PER_PAGE), "page[number]": str(number)}
         rows = documents(await api.get("/api/v1/applications", params), _RELATED)
-        return Page([_reduced(row) for row in rows], str(number + 1) if len(rows) >= PER_PAGE else None)
+        return Page([_reduced(row) for row in rows], str(number + 1) if rows else None)
 
     def row_facts(self, row: Node) -> tuple[Fact, Fact]:
         found = Found(row)

@@ -49,7 +49,7 @@ SEEN_ONLY = 7
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor_api, "REFUSED_PAUSE", 0.0)
     monkeypatch.setattr(vendor_api, "UNAVAILABLE_PAUSE", 0.0)
-    monkeypatch.setattr(homerun, "PER_PAGE", 3)
+    monkeypatch.setattr(homerun, "PER_PAGE", 4)
     access = HomerunPolls.access
 
     def quick_access(self: HomerunPolls) -> Access | None:

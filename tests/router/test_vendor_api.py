@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from handlers.enriching import Access, ApiProblem, NotThere, Refused, Unavailable
+from handlers.enriching import Access, ApiProblem, Login, NotThere, Refused, Session, Unavailable
 from router import vendor_api
+from router.client import Client
 from tests.handlers.vendor_api import Answers, Asked, api_of, stand_in
 
 KEY = {"authorization": "Bearer the key"}
@@ -148,3 +149,61 @@ async def test_calls_are_spaced_out_as_the_vendor_allows() -> None:
         await asyncio.gather(*(api.get(f"/{number}") for number in range(7)))
         assert time.monotonic() - started > 6 / 20 * 0.9
     assert len(vendor.asked) == 7
+
+
+def sessions(url: str, given: list[str]) -> Login:
+    """Logs in at once: sessions s1, s2, ..., whose API is elsewhere."""
+
+    async def login(client: Client) -> Session:
+        given.append(f"s{len(given) + 1}")
+        await asyncio.sleep(0.01)
+        return Session(f"{url}/e999/", {"x-session": given[-1]})
+
+    return login
+
+
+async def test_one_session_is_logged_in_for_all_calls_and_says_where_the_api_is() -> None:
+    given: list[str] = []
+    async with stand_in(always(Answers({}))) as vendor:
+        logged_in = Access(f"{vendor.url}/log-in", {}, 1000.0, login=sessions(vendor.url, given))
+        async with api_of(logged_in) as api:
+            await asyncio.gather(*(api.get(f"/{number}") for number in range(4)))
+    assert given == ["s1"]
+    assert sorted((asked.target, asked.headers["x-session"]) for asked in vendor.asked) == [
+        (f"/e999/{number}", "s1") for number in range(4)
+    ]
+
+
+async def test_a_session_that_ended_is_logged_in_again_once() -> None:
+    given: list[str] = []
+    ended = {"s1"}
+
+    def answer(asked: Asked) -> Answers:
+        return Answers({}, 401 if asked.headers["x-session"] in ended else 200)
+
+    async with stand_in(answer) as vendor:
+        logged_in = Access(vendor.url, {}, 1000.0, login=sessions(vendor.url, given))
+        async with api_of(logged_in) as api:
+            await asyncio.gather(*(api.get(f"/{number}") for number in range(4)))
+            assert given == ["s1", "s2"]
+            ended |= {"s2", "s3"}
+            with pytest.raises(Refused):
+                await api.get("/x")
+    assert given == ["s1", "s2", "s3"]
+
+
+async def test_why_there_is_no_session_is_told_apart() -> None:
+    async def refused(client: Client) -> Session:
+        raise Refused("not this user")
+
+    async def away(client: Client) -> Session:
+        await client.request("POST", "http://127.0.0.1:1/", headers={}, timeout=1.0, keep=1)
+        raise AssertionError
+
+    for login, kind, said in ((refused, Refused, "not this user"), (away, Unavailable, "log-in did not answer")):
+        async with stand_in(always(Answers({}))) as vendor, api_of(Access(vendor.url, {}, login=login)) as api:
+            for _ in range(2):
+                with pytest.raises(kind, match=said):
+                    await api.get("/x")
+            assert api.pause > 0
+        assert vendor.asked == []

@@ -37,7 +37,8 @@ async def test_what_was_updated_last_comes_first(monkeypatch: pytest.MonkeyPatch
         second = await made.page(first.next)
         subjects = [made.polls.row_facts(row)[0].subject for row in (*first.rows, *second.rows)]
         assert subjects == [f"a:{one.id}" for one in (ones[0], ones[2], ones[1])]
-        assert second.next is None
+        last = await made.page(second.next)
+        assert (last.rows, last.next) == ([], None)
         assert dict(parse_qsl(urlsplit(made.vendor.asked[-1].target).query)) == {
             "include": "job,stage,candidate",
             "sort": "-updated_at",
