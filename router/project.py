@@ -39,6 +39,9 @@ _TELL_CONTENT = frozenset(
         EventType.APPLICATION_UPDATED,
     )
 )
+_READ_LATELY = 120.0
+"""A row may be so many seconds older than the moment at which it was read."""
+
 _TELL_WHERE_IT_IS = frozenset((EventType.APPLICATION_CREATED, EventType.STAGE_CHANGED, EventType.OUTCOME_CHANGED))
 _TOLD_OTHERWISE = {"stage", "outcome", "previous_outcome", "updated_at", "rejected_at", "hired_at", "rejection_reason"}
 _CONTENT: dict[str, set[str]] = {
@@ -65,10 +68,14 @@ def project(state: ApplicationState, waiting: WaitingFact) -> tuple[ApplicationS
     learnt = state if late else _learn(state, fact)
     once = _once(fact)
     told = learnt.told if once is None else learnt.told | {once}
-    heard_at = state.heard_at if late else _heard_at(state, waiting)
-    return learnt.model_copy(
-        update={"sequence": state.sequence + len(events), "told": told, "heard_at": heard_at}
-    ), events
+    update: dict[str, object] = {"sequence": state.sequence + len(events), "told": told}
+    if not late:
+        update["heard_at"] = _heard_at(state, waiting)
+        if waiting.polled and fact.is_snapshot:
+            update["read_at"] = waiting.received_at.timestamp()
+    if events and fact.recovered:
+        update["content"] = None  # the webhook that never came would have said the rest, and nobody knows what it was
+    return learnt.model_copy(update=update), events
 
 
 def is_outdated(event: Event, state: ApplicationState) -> bool:
@@ -122,6 +129,8 @@ def _heard_at(state: ApplicationState, waiting: WaitingFact) -> float | None:
 def _is_late(state: ApplicationState, fact: Fact) -> bool:
     if fact.vendor_version is not None and state.version is not None:
         return fact.vendor_version < state.version
+    if fact.type is EventType.STAGE_CHANGED and fact.occurred_at is not None and state.read_at is not None:
+        return fact.occurred_at.timestamp() < state.read_at - _READ_LATELY
     if fact.type is not EventType.APPLICATION_CREATED:
         return False
     # a creation that is told after a move was overtaken by it on the way; but a prospect may move before it converts

@@ -46,6 +46,9 @@ class ApplicationState(Model):
     heard_at: float | None = Field(
         None, description="Unix seconds: as of then it is known; what polling read earlier is outdated."
     )
+    read_at: float | None = Field(
+        None, description="Unix seconds: polling read it lastly; a webhook of an earlier move is late."
+    )
 
 
 class WaitingFact(Model):

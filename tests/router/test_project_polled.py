@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from router.identity import receipt_id
 from router.project import project
 from router.records import ApplicationState, WaitingFact
-from router.schema import Event, EventType, Outcome, Stage
+from router.schema import Event, EventType, Job, Outcome, Stage
 from tests.factories import NOW, SOURCE, make_fact, make_stage, make_waiting
 
 MOVED, UPDATED, DECIDED = EventType.STAGE_CHANGED, EventType.APPLICATION_UPDATED, EventType.OUTCOME_CHANGED
@@ -91,6 +91,26 @@ def test_a_decision_that_was_seen_before_is_no_news_and_taking_it_back_is() -> N
     again = read(APPLIED, NOW, Outcome.HIRED).model_copy(update={"known": hired})
     assert told(again) == []
     assert told(read(APPLIED, NOW).model_copy(update={"known": hired})) == [(DECIDED, None, None)]
+
+
+def test_a_webhook_of_a_move_before_what_polling_read_is_late_and_takes_nothing_back() -> None:
+    state, _ = project(ApplicationState(), read(ONSITE, NOW))
+    state, [event] = project(state, webhook(PHONE, NOW - 5 * MINUTE))
+    assert (event.to_stage, event.late, state.stage) == (PHONE, True, ONSITE)
+    state, [event] = project(state, webhook(APPLIED, NOW - MINUTE))  # the row may be older than its reading
+    assert (event.to_stage, event.late, state.stage) == (APPLIED, False, APPLIED)
+
+
+def test_what_else_a_webhook_says_after_polling_recovered_the_decision_is_no_update() -> None:
+    def said(waiting: WaitingFact, *, title: str, recovered: bool) -> WaitingFact:
+        return waiting.model_copy(
+            update={"fact": waiting.fact.model_copy(update={"job": Job(title=title), "recovered": recovered})}
+        )
+
+    before = said(read(PHONE, NOW), title="a", recovered=False)
+    recovered = said(read(PHONE, NOW + MINUTE, Outcome.DECLINED), title="of a list", recovered=True)
+    late = said(read(PHONE, NOW + 2 * MINUTE, Outcome.DECLINED), title="b", recovered=False)
+    assert [kind for kind, _, _ in told(before, recovered, late)] == [MOVED, DECIDED]
 
 
 @given(st.lists(st.tuples(st.sampled_from([APPLIED, PHONE, ONSITE]), st.booleans()), max_size=8))

@@ -70,7 +70,7 @@ class Told:
         return events
 
     async def by_polling(self, rows: Sequence[Node], after: Receipt, *, details: bool = False) -> list[EventType]:
-        """The events of rows that were read some time after that webhook."""
+        """The events of rows that were read right after that webhook, before anything else happened."""
         events = []
         for row in rows:
             facts = self._polls.row_facts(row)
@@ -83,7 +83,7 @@ class Told:
 
     def _learn(self, fact: Fact, receipt: Receipt, *, polled: bool = False) -> list[EventType]:
         waiting = make_waiting(fact).model_copy(
-            update={"polled": polled, "received_at": receipt.received_at + timedelta(hours=polled)}
+            update={"polled": polled, "received_at": receipt.received_at + timedelta(milliseconds=polled)}
         )
         state, events = project(self._states.get(fact.subject, ApplicationState()), waiting)
         self._states[fact.subject] = state

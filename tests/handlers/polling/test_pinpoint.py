@@ -39,7 +39,7 @@ async def test_what_was_updated_last_comes_first(monkeypatch: pytest.MonkeyPatch
         assert subjects == [f"a:{one.id}" for one in (ones[0], ones[2], ones[1])]
         last = await made.page(second.next)
         assert (last.rows, last.next) == ([], None)
-        assert dict(parse_qsl(urlsplit(made.vendor.asked[-1].target).query)) == {
+        assert dict(parse_qsl(urlsplit(made.vendor.asked[-2].target).query)) == {
             "include": "job,stage,candidate",
             "sort": "-updated_at",
             "page[size]": "2",
