@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from html import unescape
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 from urllib.parse import parse_qsl, quote
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Drift, Normalised, Post, Receipt, Rejected, Sample, ignored, windowed
 from handlers.enriching import Access, Api, Enriches
@@ -58,11 +57,7 @@ class ApplicantStackSettings(SecretSettings):
     api_url: ApiUrl | None = Field(None, description="where you log in, as in https://example.applicantstack.com")
     publisher: str = Field("ats-router", description="the name under which the API is asked")
 
-    @model_validator(mode="after")
-    def _token_and_url_belong_together(self) -> Self:
-        if (self.api_token is None) != (self.api_url is None):
-            raise PydanticCustomError("api", "api_token and api_url go together: give both, or neither")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_token", "api_url")
 
 
 class ApplicantStack(Enriches, ReadsRows):

@@ -4,7 +4,6 @@ Sources, read in 2026: developers.ashbyhq.com and the OpenAPI description (githu
 sends several events with one webhookActionId. Rejections, and the way back, come as stage changes: the status tells.
 """
 
-import base64
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -17,7 +16,7 @@ from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.connecting import Connects, Hook
-from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere, Refused, Unavailable
+from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere, Refused, Unavailable, basic
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node, is_not_asked_for
 from handlers.settings import ApiUrl, SecretSettings
@@ -166,8 +165,8 @@ class Ashby(Enriches, Connects, Handler):
     def access(self) -> Access | None:
         if self.settings.api_key is None:
             return None
-        key = base64.b64encode(f"{self.settings.api_key.get_secret_value()}:".encode()).decode()
-        return Access(self.settings.api_url, {"authorization": f"Basic {key}", "accept": "application/json; version=1"})
+        key = basic(self.settings.api_key.get_secret_value())
+        return Access(self.settings.api_url, {"authorization": key, "accept": "application/json; version=1"})
 
     async def enrich(self, fact: Fact, api: Api) -> Sequence[Fact]:
         """With the entry of the history that this move made: the application may have moved on since."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import parse_qsl
 
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ from handlers.base import NO_TYPE, Drift, Normalised, Post, Receipt, Sample, ign
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for
-from handlers.settings import ApiUrl, SecretSettings, all_or_none
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, only_header, whole_number
 from router.schema import (
     OUTCOME_OF_KIND,
@@ -89,9 +89,10 @@ class BambooHRSettings(SecretSettings):
     api_key: Secret | None = Field(None, description="an API key of somebody who may see applicants")
     api_url: ApiUrl | None = Field(None, description="https://YOUR-COMPANY.bamboohr.com/api/v1")
 
+    together: ClassVar[Sequence[str]] = ("api_key", "api_url")
+
     @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "api_key", "api_url")
+    def _can_be_read(self) -> Self:
         if not self.secret and self.api_key is None:
             sentence = "nothing can come in: give api_key and api_url to poll, or the secret of its webhooks"
             raise PydanticCustomError("no_secret", sentence)

@@ -9,12 +9,11 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Self
+from typing import ClassVar
 from urllib.parse import quote
 from zlib import crc32
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Rejected, Sample, ignored
 from handlers.connecting import Connects, Hook
@@ -40,11 +39,7 @@ class BreezySettings(ConnectSettings):
     company_id: str | None = Field(None, min_length=1, description="the company's _id, as GET /companies answers it")
     api_url: ApiUrl = "https://api.breezy.hr/v3"
 
-    @model_validator(mode="after")
-    def _api_is_whole(self) -> Self:
-        if (self.api_key is None) != (self.company_id is None):
-            raise PydanticCustomError("api", "api_key and company_id go together: give both, or neither")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_key", "company_id")
 
 
 class Breezy(Connects, Handler):

@@ -5,15 +5,15 @@ Source: source/includes/_subscription.md and entityref/_jobsubmission.md of gith
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import ApiUrl, SourceSettings, all_or_none
+from handlers.settings import ApiUrl, SourceSettings
 from router.schema import (
     OUTCOME_OF_KIND,
     Application,
@@ -45,10 +45,7 @@ class BullhornSettings(SourceSettings):
     auth_url: ApiUrl = Field("https://auth.bullhornstaffing.com/oauth", description="that of your data centre")
     api_url: ApiUrl = Field("https://rest.bullhornstaffing.com/rest-services", description="that of your data centre")
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "client_id", "client_secret", "user", "password")
-        return self
+    together: ClassVar[Sequence[str]] = ("client_id", "client_secret", "user", "password")
 
 
 class Bullhorn(PolledHandler):

@@ -5,11 +5,10 @@ Bodies tell neither a time nor an event id, and name statuses by other ids than 
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import quote
 from zlib import crc32
 
@@ -17,7 +16,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored, windowed
-from handlers.enriching import Access, Api, Enriches, NotThere
+from handlers.enriching import Access, Api, Enriches, NotThere, basic
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node, whole_name
 from handlers.settings import ApiUrl, SecretSettings
@@ -45,10 +44,10 @@ class IcimsSettings(SecretSettings):
     password: Secret | None = Field(None, description="of the API user")
     api_url: ApiUrl = Field("https://api.icims.com", description="another one for Europe, Canada or a sandbox")
 
+    together: ClassVar[Sequence[str]] = ("username", "password")
+
     @model_validator(mode="after")
-    def _credentials_are_whole(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise PydanticCustomError("api", "username and password go together: give both, or neither")
+    def _customer_is_known(self) -> Self:
         if self.username is not None and self.customer_id is None:
             raise PydanticCustomError("api", "the API is asked for one customer: give customer_id too")
         return self
@@ -101,9 +100,9 @@ class Icims(Enriches, Handler):
     def access(self) -> Access | None:
         if self.settings.username is None or self.settings.password is None or self.settings.customer_id is None:
             return None
-        credentials = f"{self.settings.username}:{self.settings.password.get_secret_value()}".encode()
         base = f"{self.settings.api_url.rstrip('/')}/customers/{quote(self.settings.customer_id, safe='')}"
-        return Access(base, {"authorization": f"Basic {b64encode(credentials).decode()}"})
+        credentials = basic(self.settings.username, self.settings.password.get_secret_value())
+        return Access(base, {"authorization": credentials})
 
     async def enrich(self, fact: Fact, api: Api) -> Sequence[Fact]:
         """The body is not signed: what was fetched decides, and the webhook's own ids of statuses are left out."""

@@ -6,15 +6,15 @@ errors with HTTP 200 as well, in three shapes. Times are unix milliseconds, ofte
 
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node
-from handlers.settings import ApiUrl, SourceSettings, all_or_none
+from handlers.settings import ApiUrl, SourceSettings
 from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Offer, Outcome, RejectionReason, Stage
 from router.secret import Secret
 
@@ -27,10 +27,7 @@ class JobviteSettings(SourceSettings):
     api_secret: Secret | None = Field(None, description="its secret, sent as x-jvi-sc")
     api_url: ApiUrl = "https://api.jobvite.com/api/v2"
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "api_key", "api_secret")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_key", "api_secret")
 
 
 class Jobvite(PolledHandler):

@@ -6,15 +6,15 @@ Sources: docs.kombo.dev (Webhooks, Fetching Data), the OpenAPI document and gith
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for, whole_name
-from handlers.settings import ApiUrl, SecretSettings, all_or_none
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import (
     Answer,
@@ -59,10 +59,7 @@ class KomboSettings(SecretSettings):
     integration: str | None = Field(None, description="whose applications are asked for, as in greenhouse:8d3f...")
     api_url: ApiUrl = Field("https://api.kombo.dev/v1", description="https://api.us.kombo.dev/v1 is the other region")
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "api_key", "integration")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_key", "integration")
 
 
 class Kombo(ReadsRows):

@@ -5,7 +5,6 @@ Sources, read in 2026: help.lever.co (Configuring webhooks, Webhooks Subscriptio
 api.lever.co/v1 recorded in NangoHQ/integration-templates. Times are epoch milliseconds.
 """
 
-import base64
 import hashlib
 import json
 import re
@@ -19,7 +18,7 @@ from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Rejected, Sample, ignored
 from handlers.connecting import Connects, Hook
-from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere
+from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere, basic
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node
 from handlers.settings import ApiUrl, ConnectSettings
@@ -153,8 +152,8 @@ class Lever(Enriches, Connects, Handler):
     def access(self) -> Access | None:
         if self.settings.api_key is None:
             return None
-        key = base64.b64encode(f"{self.settings.api_key.get_secret_value()}:".encode()).decode()
-        return Access(self.settings.api_url, {"authorization": f"Basic {key}"}, per_second=10.0)
+        key = basic(self.settings.api_key.get_secret_value())
+        return Access(self.settings.api_url, {"authorization": key}, per_second=10.0)
 
     async def enrich(self, fact: Fact, api: Api) -> Sequence[Fact]:
         if fact.application is not None:

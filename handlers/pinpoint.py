@@ -9,11 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple
 from urllib.parse import quote
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.enriching import Access, Api, Enriches
@@ -78,11 +77,7 @@ class PinpointSettings(SecretSettings):
     api_url: ApiUrl | None = Field(None, description="where you log in, as in https://example.pinpointhq.com")
     events: Mapping[str, Meaning] = Field({}, description="what further names of Pinpoint's events mean")
 
-    @model_validator(mode="after")
-    def _key_and_url_belong_together(self) -> Self:
-        if (self.api_key is None) != (self.api_url is None):
-            raise PydanticCustomError("api", "api_key and api_url go together: give both, or neither")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_key", "api_url")
 
 
 class Pinpoint(Enriches, Handler):

@@ -6,13 +6,12 @@ application has no id of its own: it is a candidate on an offer.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 from zlib import crc32
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Drift, Handler, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
@@ -61,11 +60,7 @@ class RecruiteeSettings(ConnectSettings):
     )
     api_url: ApiUrl = "https://api.recruitee.com"
 
-    @model_validator(mode="after")
-    def _api_is_whole(self) -> Self:
-        if (self.api_token is None) != (self.company_id is None):
-            raise PydanticCustomError("api", "api_token and company_id go together: give both, or neither")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_token", "company_id")
 
 
 class Recruitee(Handler):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -84,6 +84,17 @@ class SourceSettings(BaseModel):
         PollSettings(), description="how the vendor's API is polled, where it has one; false: it is not"
     )
 
+    together: ClassVar[Sequence[str]] = ()
+    """Settings of which all have to be given, or none."""
+
+    @model_validator(mode="after")
+    def _are_together(self) -> Self:
+        given = [getattr(self, name) is not None for name in self.together]
+        if any(given) and not all(given):
+            words = {"names": " and ".join(self.together)}
+            raise PydanticCustomError("api", "{names} go together: give all of them, or none", words)
+        return self
+
     @property
     def zone(self) -> ZoneInfo | None:
         return ZoneInfo(self.timezone) if self.timezone else None
@@ -113,27 +124,13 @@ class SecretSettings(SourceSettings):
         return tuple(secret.get_secret_value().encode() for secret in self.secret)
 
 
-def all_or_none(settings: SourceSettings, *names: str) -> None:
-    """
-    Raises:
-        PydanticCustomError: some of these settings are given, and some are not.
-    """
-    given = [getattr(settings, name) is not None for name in names]
-    if any(given) and not all(given):
-        words = {"names": " and ".join(names)}
-        raise PydanticCustomError("api", "{names} go together: give all of them, or none", words)
-
-
 class ClientSettings(SourceSettings):
     """For vendors whose API is asked with OAuth 2 client credentials."""
 
     client_id: str | None = Field(None, description="of API credentials that may read applications, to poll")
     client_secret: Secret | None = Field(None, description="their secret")
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "client_id", "client_secret")
-        return self
+    together: ClassVar[Sequence[str]] = ("client_id", "client_secret")
 
     def client_grant(self, url: str) -> Grant | None:
         """What an access token is asked for with; None without credentials."""

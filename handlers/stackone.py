@@ -6,15 +6,15 @@ SDK, read in 2026. Payload fields and the signature's encoding are as public rec
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from handlers.base import NO_TYPE, Disposition, Normalised, Post, Receipt, Sample, ignored
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for, whole_name
-from handlers.settings import ApiUrl, SecretSettings, all_or_none
+from handlers.settings import ApiUrl, SecretSettings
 from handlers.signatures import base64_digest, base64_hmac, check_hmac, only_header
 from router.schema import (
     Application,
@@ -73,10 +73,7 @@ class StackOneSettings(SecretSettings):
     account: str | None = Field(None, description="the id of the linked account whose applications are asked for")
     api_url: ApiUrl = "https://api.stackone.com"
 
-    @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "api_key", "account")
-        return self
+    together: ClassVar[Sequence[str]] = ("api_key", "account")
 
 
 class StackOne(ReadsRows):

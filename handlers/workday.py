@@ -6,7 +6,7 @@ form, the row of a report.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, ClassVar, Self, TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -17,7 +17,7 @@ from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
 from handlers.reading import Node, whole_name
-from handlers.settings import ApiUrl, SourceSettings, all_or_none
+from handlers.settings import ApiUrl, SourceSettings
 from router.schema import (
     OUTCOME_OF_KIND,
     Application,
@@ -80,9 +80,10 @@ class WorkdaySettings(SourceSettings):
         Columns(), description="the XML aliases of a report's columns, where they are your own: docs/workday.md"
     )
 
+    together: ClassVar[Sequence[str]] = ("user", "password")
+
     @model_validator(mode="after")
-    def _belong_together(self) -> Self:
-        all_or_none(self, "user", "password")
+    def _is_read_in_one_way(self) -> Self:
         if self.report_url is not None and self.soap_url is not None:
             raise PydanticCustomError("api", "give report_url or soap_url: one of them is read")
         return self

@@ -12,11 +12,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import ClassVar, Self
+from typing import ClassVar
 from urllib.parse import quote
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from handlers.base import (
     NO_TYPE,
@@ -78,14 +77,7 @@ class ZohoRecruitSettings(ConnectSettings):
         "https://recruit.zoho.com", description="recruit.zoho.eu, .in, .com.au, .jp and so on, as your data centre is"
     )
 
-    @model_validator(mode="after")
-    def _credentials_are_whole(self) -> Self:
-        given = [self.client_id is None, self.client_secret is None, self.refresh_token is None]
-        if any(given) and not all(given):
-            raise PydanticCustomError(
-                "api", "client_id, client_secret and refresh_token go together: give all, or none"
-            )
-        return self
+    together: ClassVar[Sequence[str]] = ("client_id", "client_secret", "refresh_token")
 
     @property
     def stage_field(self) -> str:
