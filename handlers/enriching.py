@@ -55,7 +55,8 @@ class Access:
 
     ``per_second``: how many calls the vendor allows; ``at_once``: how many at the same time; ``timeout``: seconds that
     one may take. ``grant``: what the `authorization` header is had with, where it does not last; ``login``: what a
-    session is had with, which ends when it is refused.
+    session is had with, which ends when it is refused. ``user`` tells apart whose calls they are, where neither headers
+    nor grant do.
     """
 
     base: str
@@ -65,6 +66,7 @@ class Access:
     timeout: float = 10.0
     grant: Grant | None = None
     login: Login | None = None
+    user: str = ""
 
 
 def basic(user: str, password: str = "") -> str:

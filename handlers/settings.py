@@ -17,7 +17,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from router.access_token import Grant
 from router.client import checked_url
 from router.schema import StageKind
 from router.secret import Secret
@@ -131,13 +130,6 @@ class ClientSettings(SourceSettings):
     client_secret: Secret | None = Field(None, description="their secret")
 
     together: ClassVar[Sequence[str]] = ("client_id", "client_secret")
-
-    def client_grant(self, url: str) -> Grant | None:
-        """What an access token is asked for with; None without credentials."""
-        if self.client_id is None or self.client_secret is None:
-            return None
-        client = {"client_id": self.client_id, "client_secret": self.client_secret.get_secret_value()}
-        return Grant(url, {"grant_type": "client_credentials", **client})
 
 
 def _none_yet(value: object) -> object:

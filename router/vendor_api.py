@@ -45,7 +45,7 @@ class VendorApi:
         self._access = access
         self._turn = turn
         grant = (access.grant.form, access.grant.authorization) if access.grant else {}
-        secrets = [*sorted(access.headers.items()), grant]
+        secrets = [*sorted(access.headers.items()), grant, access.user]
         self._budget = hashlib.sha256(repr((access.base, secrets)).encode()).hexdigest()[:16]
         self._token = AccessToken(client, access.grant) if access.grant else None
         self._session: Session | None = None

@@ -35,9 +35,10 @@ class BullhornPolls(Polls[Bullhorn]):
     complete = True
 
     def access(self) -> Access | None:
-        if self.handler.settings.client_id is None:
+        settings = self.handler.settings
+        if settings.client_id is None or settings.user is None:
             return None
-        return Access(self.handler.settings.api_url, {}, per_second=2.0, at_once=1, login=self._login)
+        return Access(settings.api_url, {}, per_second=2.0, at_once=1, login=self._login, user=settings.user)
 
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         start = int(cursor or 0)
@@ -81,7 +82,7 @@ class BullhornPolls(Polls[Bullhorn]):
             "username": settings.user or "",
             "password": settings.password.get_secret_value(),
         }
-        answer = await _ask(client, "POST", f"{auth}/authorize", asked)
+        answer = await _ask(client, f"{auth}/authorize", asked)
         code = parse_qs(urlsplit(answer.headers.get("location", "")).query).get("code", [""])[0]
         if not code:
             raise Refused("Bullhorn does not let this API user in")
@@ -92,18 +93,21 @@ class BullhornPolls(Polls[Bullhorn]):
             "client_id": settings.client_id,
             "client_secret": secret,
         }
-        token = _node(await _ask(client, "POST", f"{auth}/token", asked)).text("access_token")
+        token = _node(await _ask(client, f"{auth}/token", asked)).text("access_token")
         if token is None:
             raise Refused("Bullhorn gives no access token for this key")
         url = f"{settings.api_url.rstrip('/')}/login"
-        session = _node(await _ask(client, "POST", url, {"version": "*", "access_token": token}))
+        session = _node(await _ask(client, url, {"version": "*", "access_token": token}))
         return Session(session.need_text("restUrl"), {"bhresttoken": session.need_text("BhRestToken")})
 
 
-async def _ask(client: Client, method: str, url: str, form: dict[str, str]) -> Answer:
+async def _ask(client: Client, url: str, form: dict[str, str]) -> Answer:
     headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
     body = urlencode(form).encode()
-    answer = await client.request(method, url, body=body, headers=headers, timeout=_SECONDS, keep=_LARGEST)
+    answer = await client.request("POST", url, body=body, headers=headers, timeout=_SECONDS, keep=_LARGEST)
+    if answer.status == HTTPStatus.TEMPORARY_REDIRECT:
+        there = urlsplit(answer.headers.get("location", "")).hostname or "another one"
+        raise Refused(f"this user is in another data centre of Bullhorn, {there}: name it in auth_url and api_url")
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST):
         raise Refused(f"Bullhorn refuses to log in ({answer.status})")
     if answer.status >= HTTPStatus.BAD_REQUEST:

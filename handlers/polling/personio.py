@@ -12,6 +12,7 @@ from handlers.enriching import Access, Api
 from handlers.personio import Personio
 from handlers.polling.base import Move, Page, Pass, Polls, with_history, with_since
 from handlers.reading import Node
+from router.access_token import Grant
 from router.schema import Fact
 
 PER_PAGE = 200
@@ -25,8 +26,11 @@ class PersonioPolls(Polls[Personio]):
 
     def access(self) -> Access | None:
         settings = self.handler.settings
-        grant = settings.client_grant(f"{settings.api_url.rstrip('/')}/v2/auth/token")
-        return Access(settings.api_url, {}, per_second=2.0, at_once=2, grant=grant) if grant else None
+        if settings.client_id is None or settings.client_secret is None:
+            return None
+        client = {"client_id": settings.client_id, "client_secret": settings.client_secret.get_secret_value()}
+        grant = Grant(f"{settings.api_url.rstrip('/')}/v2/auth/token", {"grant_type": "client_credentials", **client})
+        return Access(settings.api_url, {}, per_second=2.0, at_once=2, grant=grant)
 
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         """The address of the next page is told whole; of it only the query is used."""

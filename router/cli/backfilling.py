@@ -5,15 +5,6 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from router.backfilling import Backfiller, CannotBackfill
 from router.cli.filters import asked_moment
@@ -25,6 +16,7 @@ from router.cli.shared import (
     app,
     configured,
     console,
+    counting_bar,
     fail,
     known_name,
     misuse,
@@ -88,7 +80,6 @@ def backfill_command(
 
 
 async def _run(ledger: Ledger, settings: Config, source: str, asked: Backfill, dry_run: bool) -> Backfill:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
     async with Client() as client:
         polling = polling_of(sources_of(settings)[source], client, ledger)
         if polling is None:
@@ -96,7 +87,7 @@ async def _run(ledger: Ledger, settings: Config, source: str, asked: Backfill, d
                 f"{source} can't be read: `ats-router sources` says whether its vendor can be polled, and with what"
             )
         destination = destination_of(asked.to, settings.sinks[asked.to], client) if asked.to else None
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        with counting_bar() as bar:
             task = bar.add_task("Reading", total=None, completed=asked.rows)
 
             def told(rows: int, total: int | None, words: str) -> None:

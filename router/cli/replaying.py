@@ -5,8 +5,6 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from router.cli.filters import ApplicationOption, SourceOption, TypeOption, filter_of
 from router.cli.mending import RateOption, YesOption, per_second_of
@@ -18,6 +16,7 @@ from router.cli.shared import (
     app,
     configured,
     console,
+    counting_bar,
     known_name,
     misuse,
     on_ledger,
@@ -124,18 +123,13 @@ def _last(settings: Config) -> Replay:
     return asked
 
 
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
 async def _look(ledger: Ledger, settings: Config, asked: Replay) -> tuple[dict[str, int], int]:
     """How many deliveries it would make by sink, and how many are there already."""
     planned: dict[str, int] = {}
     had_it = 0
     async with Client() as client:
         replayer = Replayer(ledger, settings.rules, destinations_of(settings, client), asked)
-        with _bar() as bar:
+        with counting_bar() as bar:
             task = bar.add_task("Looking", total=await _total(ledger, asked))
             async for page in replayer.pages():
                 for delivery in page.new:
@@ -149,7 +143,7 @@ async def _run(ledger: Ledger, settings: Config, asked: Replay, per_second: floa
     await ledger.keep_replay(asked)
     async with Client() as client:
         replayer = Replayer(ledger, settings.rules, destinations_of(settings, client), asked)
-        with _bar() as bar:
+        with counting_bar() as bar:
             task = bar.add_task("Replaying", total=await _total(ledger, asked))
 
             def told(receipts: int, waits_for: str) -> None:

@@ -10,6 +10,14 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from redis.exceptions import RedisError
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from router.config import Config, ConfigErrors
 from router.connection import ServerProblem
@@ -47,6 +55,13 @@ CONFIG = Path("config.yaml")
 console = Console(highlight=False, soft_wrap=True, emoji=False)
 wide = Console(highlight=False, soft_wrap=True, emoji=False, width=10_000)
 """For tables: columns are never squeezed, what a terminal is too narrow for it wraps."""
+
+
+def counting_bar() -> Progress:
+    """How many of how many, how fast, and how long it still takes; beside what is printed."""
+    numbers = (MofNCompleteColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), *numbers)
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def configured(path: Path, data_dir: Path | None = None, host: str | None = None, port: int | None = None) -> Config:
