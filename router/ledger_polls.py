@@ -41,8 +41,15 @@ class PollsLedger:
         """A webhook said that something changed: the next look polls, whatever the schedule says."""
         await self._redis.set(poll_key(source, "asked"), "1")
 
-    async def is_asked_to_poll(self, source: str) -> bool:
-        return bool(await self._redis.exists(poll_key(source, "asked")))
+    async def read_polls(self, sources: Sequence[str]) -> dict[str, tuple[PollState, bool]]:
+        """As `read_poll`, of several, with whether a webhook asked for it."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for source in sources:
+                pipe.get(poll_key(source, "state"))
+                pipe.exists(poll_key(source, "asked"))
+            rows = await pipe.execute()
+        states = [PollState.model_validate_json(packed) if packed else PollState() for packed in rows[::2]]
+        return dict(zip(sources, zip(states, map(bool, rows[1::2]), strict=True), strict=True))
 
     async def forget_asking(self, source: str) -> None:
         await self._redis.delete(poll_key(source, "asked"))
@@ -64,10 +71,11 @@ class PollsLedger:
         rows = await cast("Awaitable[list[bytes]]", self._redis.lrange(name, 0, -1))
         return [Stage.model_validate_json(row) for row in rows]
 
-    async def add_stage(self, source: str, account: str | None, stage: Stage) -> int:
-        """The number of a new one."""
+    async def add_stages(self, source: str, account: str | None, stages: Sequence[Stage]) -> int:
+        """The number of the last of these new ones; those before it have the numbers before."""
         name = key(partition_of(source, account), f"polled:{source}:stages")
-        return await cast("Awaitable[int]", self._redis.rpush(name, stage.model_dump_json(exclude_defaults=True)))
+        packed = [stage.model_dump_json(exclude_defaults=True) for stage in stages]
+        return await cast("Awaitable[int]", self._redis.rpush(name, *packed))
 
     async def read_seen(self, source: str, account: str | None, subjects: Sequence[str]) -> dict[str, bytes]:
         """The entries of those that were seen before."""

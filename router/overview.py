@@ -109,6 +109,7 @@ async def read_overview(ledger: Ledger, config: Config) -> Overview:
 async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
     counts, seen, soft_drift = await ledger.counts(), await ledger.last_seen(), await ledger.soft_drift()
     apis, hooks = await ledger.api_states(), await ledger.hooks()
+    polls = await ledger.read_polls(list(config.sources))
     base = config.server.public_url or "https://YOUR-HOST"
     rows = []
     for name, source in sources_of(config).items():
@@ -123,7 +124,7 @@ async def read_sources(ledger: Ledger, config: Config) -> list[SourceOverview]:
                 steps=[step[:1].upper() + step[1:] for step in source.handler.guide.steps],
                 secret_pending=_is_pending(source.handler, hooks.get(name, ())),
                 api=_api(source, apis.get(name)),
-                polling=_polling(source, await ledger.read_poll(name)),
+                polling=_polling(source, polls[name][0]),
                 recovered=mine.get("recovered", 0),
                 registered=len(hooks.get(name, ())),
                 last_receipt=_moment(seen[name]) if name in seen else None,

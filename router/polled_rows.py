@@ -7,7 +7,7 @@ wherever a pass breaks off.
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -121,12 +121,17 @@ class Rows:
             pairs = zip(some, told, strict=True)
             await self._accept([self._receipt(row, facts, reading) for row, facts in pairs if facts])
 
-    async def all_seen(self) -> list[tuple[str, Seen]]:
-        """Every application that was seen and is not known to be gone, by its subject."""
-        found = []
+    async def missing(self, present: Set[int]) -> tuple[list[tuple[str, Seen]], int]:
+        """Applications that were seen before and are not among these, by the hash of their subject; and how many were
+        seen in all. What is known to be gone does not count."""
+        missing, total = [], 0
         async for entries in self._ledger.all_seen(self._source.name, self._polls.account):
-            found += [(subject, self._stages.unpack(entry)) for subject, entry in entries.items()]
-        return [(subject, seen) for subject, seen in found if not seen.is_gone]
+            for subject, entry in entries.items():
+                seen = self._stages.unpack(entry)
+                total += not seen.is_gone
+                if not seen.is_gone and hash(subject) not in present:
+                    missing.append((subject, seen))
+        return missing, total
 
     # --- what a row says --------------------------------------------------------------------------------------------
 
@@ -224,9 +229,10 @@ class Rows:
         return Mark(bucket_of(self._source.name, subject), subject, self._stages.pack(seen))
 
     async def _number_stages(self, seen: Sequence[Seen]) -> None:
-        for stage in self._stages.new_in(seen):
-            number = await self._ledger.add_stage(self._source.name, self._polls.account, stage)
-            self._stages.learn(stage, number)
+        if new := self._stages.new_in(seen):
+            last = await self._ledger.add_stages(self._source.name, self._polls.account, new)
+            for number, stage in enumerate(new, start=last - len(new) + 1):
+                self._stages.learn(stage, number)
 
     async def _accept(self, receipts: Sequence[NewReceipt]) -> None:
         partition = partition_of(self._source.name, self._polls.account)

@@ -185,10 +185,9 @@ class Polling:
         """What was in neither of the last two passes over everything was deleted. That much is missing at once, as when
         a permission was taken away, is not believed."""
         assert state.running is not None
-        seen = await self.rows.all_seen()
-        missing = [(subject, one) for subject, one in seen if hash(subject) not in present]
-        if len(missing) > max(_FEW, len(seen) // 10):
-            told = {"source": self.source.name, "missing": len(missing), "known": len(seen)}
+        missing, known = await self.rows.missing(present)
+        if len(missing) > max(_FEW, known // 10):
+            told = {"source": self.source.name, "missing": len(missing), "known": known}
             log.warning("too much is not in the vendor's list any more to take it for deleted", extra=told)
             return
         await self.rows.remember([(name, replace(one, is_missing=True)) for name, one in missing])

@@ -52,22 +52,17 @@ class Rounds:
 
     async def look(self) -> None:
         """Begin to poll what is due."""
-        for name, polling in self._pollings.items():
+        idle = [name for name in self._pollings if name not in self._running]
+        for name, (state, is_asked) in (await self._ledger.read_polls(idle)).items():
             if len(self._running) >= AT_ONCE:
                 return
-            if name not in self._running and await self._is_due(name):
-                task = asyncio.create_task(self._poll(polling))
+            if state.next_at <= time.time() or (is_asked and state.failures == 0):
+                task = asyncio.create_task(self._poll(self._pollings[name]))
                 self._running[name] = task
                 task.add_done_callback(partial(self._ended, name))
 
     def _ended(self, name: str, _task: "asyncio.Task[None]") -> None:
         del self._running[name]
-
-    async def _is_due(self, name: str) -> bool:
-        state = await self._ledger.read_poll(name)
-        if state.next_at <= time.time():
-            return True
-        return state.failures == 0 and await self._ledger.is_asked_to_poll(name)
 
     async def _poll(self, polling: Polling) -> None:
         try:

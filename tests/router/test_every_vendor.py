@@ -1,6 +1,7 @@
 """One receiver with a source of every vendor, out of one configuration: each is posted to over HTTP."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from handlers.base import Disposition
 from handlers.guide import Proof
 from router.config import Config, load
 from router.parts import sources_of
+from router.source_book import SYNC_SECONDS
 from tests.handlers.vendors import FIXTURES, Fixture, fixtures_of
 from tests.router.receiving import Reply, Running, running
 
@@ -108,3 +110,18 @@ def test_a_vendor_that_sends_nothing_is_refused_with_a_word(vendor: str, every_v
     reply = every_vendor.ask("POST", f"/webhooks/{vendor.replace('_', '-')}", b"{}", {})
     assert reply.status == 401
     assert "polled" in reply.json["detail"]
+
+
+def test_a_webhook_that_only_says_that_something_changed_asks_to_poll(
+    every_vendor: Running, config: Config, url: str
+) -> None:
+    def is_asked(source: str) -> bool:
+        return every_vendor.call(every_vendor.ledger.read_polls([source]))[source][1]
+
+    every_vendor.look()
+    assert post(every_vendor, config, fixtures_of("kombo")["data_changed"]).status == 200
+    give_up = time.monotonic() + 3 * SYNC_SECONDS
+    while not is_asked("kombo"):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    assert not is_asked("stackone")

@@ -197,7 +197,10 @@ def _storm(account: Account, faults: list[Answers]) -> Callable[[Asked], Answers
 async def test_what_the_vendor_answers_wrongly_delays_and_loses_nothing(known: World) -> None:
     account = known.account
     garbage = [Answers(b"<html>sorry</html>"), Answers({"unexpected": True}), Answers(b"")]
-    faults = [account.throttled() for _ in range(4)] + [account.failed() for _ in range(4)] + garbage
+    known.timeout = 0.3
+    known.restarted()
+    slow = [Answers({}, delay=0.4)]
+    faults = [account.throttled() for _ in range(4)] + slow + [account.failed() for _ in range(4)] + garbage
     known.vendor.answer = _storm(account, faults)
     one, another = account.applicants[0], account.add()
     account.move(one, account.stages[1])
@@ -232,7 +235,7 @@ class Died(BaseException):
     """The process ends here."""
 
 
-CHANGES = ("read_poll", "keep_poll", "accept", "keep_seen", "read_seen", "add_stage", "stages_of", "note_api")
+CHANGES = ("read_poll", "keep_poll", "accept", "keep_seen", "read_seen", "add_stages", "stages_of", "note_api")
 
 
 async def test_a_process_that_dies_anywhere_neither_skips_nor_repeats(

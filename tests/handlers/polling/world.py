@@ -42,6 +42,7 @@ class World:
     def __init__(self, account: Account, vendor: StandIn, ledger: Ledger, client: Client) -> None:
         self.account = account
         self.vendor = vendor
+        self.timeout = 10.0
         self.ledger = ledger
         self._client = client
         self._seen: set[str] = set()
@@ -57,7 +58,7 @@ class World:
         polls = adapters.by_vendor()[self.account.vendor](handler)
         access = polls.access()
         assert access is not None
-        quick = replace(access, per_second=10_000.0)
+        quick = replace(access, per_second=10_000.0, timeout=self.timeout)
         self.polling = Polling(Source(SOURCE, handler, True), polls, VendorApi(self._client, quick), self.ledger)
         return self.polling
 
