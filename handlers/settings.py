@@ -37,12 +37,25 @@ PENDING = "pending"
 """What stands for a secret that `connect` is still to fetch."""
 
 
+def _day(value: object) -> object:
+    """
+    Raises:
+        PydanticCustomError: it is no day.
+    """
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value).strip())
+    except ValueError:
+        raise PydanticCustomError("day", "a day is written as year, month and day: 2026-11-01") from None
+
+
 class BackfillSettings(BaseModel):
     """What a source that is new here shall tell of the time before."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    since: date = Field(description="applications from this day on, in UTC, are told as new ones: 2026-11-01")
+    since: Annotated[date, BeforeValidator(_day)] = Field(
+        description="applications from this day on, in UTC, are told as new ones: 2026-11-01"
+    )
 
     @property
     def moment(self) -> datetime:

@@ -162,7 +162,8 @@ def _polling(source: Source, state: PollState) -> str:
         return "no: it has no credentials for the vendor's API"
     every = f"every {like(source.handler.settings.poll.every or polls.usual, '1s')}"
     if state.running is not None and state.failures:
-        return f"{every}; failed {state.failures} times, next {_moment(state.next_at):%Y-%m-%d %H:%M} UTC"
+        times = "once" if state.failures == 1 else f"{state.failures} times"
+        return f"{every}; failed {times}, next {_moment(state.next_at):%Y-%m-%d %H:%M} UTC"
     if state.running is not None:
         return f"{every}; reading now, {state.running.rows} applications so far"
     if state.last is None:

@@ -37,18 +37,21 @@ class Rounds:
         self._ledger = ledger
         self._client = client
         self._pollings: dict[str, Polling] = {}
+        self._untried: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def use(self, sources: Mapping[str, Source]) -> None:
         """Poll these from now on; a pass that is under way ends as it began."""
         before = self._pollings
         self._pollings = {}
+        self._untried &= sources.keys()
         for name, source in sources.items():
             known = before.get(name)
             if known is not None and known.source.handler.settings == source.handler.settings:
                 self._pollings[name] = known
             elif polling := polling_of(source, self._client, self._ledger):
                 self._pollings[name] = polling
+                self._untried.add(name)
 
     async def look(self) -> None:
         """Begin to poll what is due."""
@@ -56,7 +59,11 @@ class Rounds:
         for name, (state, is_asked) in (await self._ledger.read_polls(idle)).items():
             if len(self._running) >= AT_ONCE:
                 return
-            if state.next_at <= time.time() or (is_asked and state.failures == 0):
+            is_untried = (
+                name in self._untried and state.failures > 0
+            )  # what failed may have been mended by new settings
+            if state.next_at <= time.time() or is_untried or (is_asked and state.failures == 0):
+                self._untried.discard(name)
                 task = asyncio.create_task(self._poll(self._pollings[name]))
                 self._running[name] = task
                 task.add_done_callback(partial(self._ended, name))

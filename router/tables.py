@@ -76,7 +76,8 @@ def print_overview(overview: Overview, console: Console) -> None:
     console.print(f"server memory: {_memory(overview)}\n")
     table = _table("source", "last webhook", "events", "unchanged", "ignored", "drift now", "duplicates")
     for source in overview.sources:
-        table.add_row(_source_name(source), _ago(overview.at, source.last_receipt), *_counts(source))
+        last = _ago(overview.at, source.last_receipt) if source.pushes else "polled"
+        table.add_row(_source_name(source), last, *_counts(source))
     console.print(table)
     console.print()
     table = _table("sink", "state", "waiting", "oldest waits", "held", "unknown", "dead", "failing since", "why")

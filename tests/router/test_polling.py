@@ -283,6 +283,18 @@ async def test_after_a_failure_it_waits_longer_each_time(there: World) -> None:
     assert [round(pause / least) for pause, least in zip(pauses, (5, 10, 20, 40), strict=True)] == [1, 1, 1, 1]
 
 
+async def test_what_failed_is_tried_at_once_with_new_settings_and_no_earlier_with_the_same(there: World) -> None:
+    there.vendor.answer = lambda _: there.account.unauthorised()
+    async with rounds(there) as made:
+        assert await passes(there, made) == 1
+        assert await passes(there, made) == 0
+        made.use({SOURCE: source(there)})
+        assert await passes(there, made) == 0
+        there.vendor.answer = there.account.answer
+        made.use({SOURCE: source(there, every="20s")})
+        assert await passes(there, made) == 3
+
+
 async def test_an_api_that_is_slow_is_left_and_asked_again(there: World) -> None:
     slow = True
 
