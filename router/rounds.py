@@ -55,16 +55,15 @@ class Rounds:
 
     async def look(self) -> None:
         """Begin to poll what is due."""
-        idle = [name for name in self._pollings if name not in self._running]
-        for name, (state, is_asked) in (await self._ledger.read_polls(idle)).items():
+        idle = {name: polling for name, polling in self._pollings.items() if name not in self._running}
+        for name, (state, is_asked) in (await self._ledger.read_polls(list(idle))).items():
             if len(self._running) >= AT_ONCE:
                 return
-            is_untried = (
-                name in self._untried and state.failures > 0
-            )  # what failed may have been mended by new settings
+            # what failed may have been mended by new settings
+            is_untried = state.failures > 0 and name in self._untried
             if state.next_at <= time.time() or is_untried or (is_asked and state.failures == 0):
                 self._untried.discard(name)
-                task = asyncio.create_task(self._poll(self._pollings[name]))
+                task = asyncio.create_task(self._poll(idle[name]))
                 self._running[name] = task
                 task.add_done_callback(partial(self._ended, name))
 
