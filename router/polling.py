@@ -37,6 +37,7 @@ OVERLAP = timedelta(minutes=10)
 
 PAGE_SECONDS = 120.0
 _LEAST_PAUSE, _REFUSED_PAUSE, _LONGEST_PAUSE = 5.0, 60.0, 1800.0
+_PATIENCE = 60.0
 _FEW = 20
 """So many applications may be missing at once, whatever their share."""
 
@@ -125,6 +126,8 @@ class Polling:
         """The state after one more page, and whether it was the last."""
         running = state.running
         assert running is not None
+        if self.api.pause <= _PATIENCE:  # a limit that is used up is no problem
+            await asyncio.sleep(self.api.pause)
         reading = Reading(state, running, datetime.now(UTC))
         async with asyncio.timeout(PAGE_SECONDS):
             page = await self.polls.page(_asked(state, running), running.cursor, self.api)

@@ -1,15 +1,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from handlers.stages import StageKinds
+from router import codec
 from router.enriching import Enricher
 from router.identity import delivery_id
 from router.intake import Intake, Job
 from router.lanes import LaneLoop
 from router.ledger import Ledger, sink_lane
-from router.records import DeliveryState, NewReceipt, Routed, StoredEvent
+from router.records import DeliveryState, NewReceipt, Routed, StoredEvent, WaitingFact
 from router.rules import CompiledRoute, Ruleset, compile_route
 from router.schema import Event, EventType, Outcome, StageKind
 from tests.factories import PARTITION, SOURCE, RecordingSink, destination, make_fact, make_stage, receipt_of, until
@@ -132,3 +134,18 @@ async def test_the_facts_of_a_receipt_are_told_in_their_order(ledger: Ledger, ta
         for stored in await events_of(ledger, receipt.id)
     ]
     assert sequences == list(range(1, 41))
+
+
+@pytest.mark.parametrize("only_to", [(), ("hris",), ("hris", "removed since")])
+async def test_what_a_backfill_tells_goes_to_its_sink_only(
+    ledger: Ledger, taken: Taken, only_to: tuple[str, ...]
+) -> None:
+    plain = receipt_of(MOVED)
+    [(subject, item)] = plain.facts
+    waiting = WaitingFact.model_validate_json(codec.unpack(item)).model_copy(update={"only_to": only_to})
+    receipt = replace(plain, facts=[(subject, codec.pack(waiting.model_dump_json().encode()))])
+    await taken.accept(receipt)
+    [stored] = await events_of(ledger, receipt.id)
+    assert {record.sink: record.routes for record in stored.deliveries.values()} == dict.fromkeys(
+        only_to[:1], ("backfill",)
+    )

@@ -20,7 +20,7 @@ from handlers.enriching import Access
 from handlers.homerun import Homerun, HomerunSettings
 from handlers.polling import homerun
 from handlers.polling.homerun import HomerunPolls
-from router import polled_rows, vendor_api
+from router import polled_rows, polling, vendor_api
 from router.client import Client
 from router.config.check import check, load
 from router.drift import replay
@@ -164,6 +164,55 @@ async def test_what_a_new_application_went_through_since_it_came_is_told_as_well
         ]
 
 
+async def test_a_row_that_slipped_past_a_counted_page_is_read_by_the_next_pass(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "OVERLAP", timedelta(0))
+    async with world("join", ledger) as there:
+        account = there.account
+        first, *others = account.add_old(5)
+        await there.poll()
+        for one in (first, *others):
+            account.move(one, account.stages[1])
+
+        def shifting(asked: Asked) -> Answers:
+            if "page=2" in asked.target:
+                account.delete(first)  # so that the fourth is now on the page that was read already
+            return account.answer(asked)
+
+        there.vendor.answer = shifting
+        await there.poll()
+        there.vendor.answer = account.answer
+        await there.poll()
+        assert {application for _, application, _ in await there.told()} >= {one.id for one in others}
+
+
+async def test_a_move_there_and_back_is_told_by_the_history(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polled_rows, "SETTLE", timedelta(days=-1))
+    async with world("lever", ledger) as there:
+        one, (begin, other) = there.account.add_old(1)[0], there.account.stages[:2]
+        await there.poll()
+        for stage in (other, begin):
+            await asyncio.sleep(0.01)
+            there.account.move(one, stage)
+        await there.poll()
+        assert await there.told() == [
+            (EventType.STAGE_CHANGED, one.id, other),
+            (EventType.STAGE_CHANGED, one.id, begin),
+        ]
+
+
+async def test_a_page_that_the_vendor_does_not_know_any_more_begins_the_pass_anew(there: World) -> None:
+    gone = Answers({"code": 404, "error": True}, 404)
+    there.vendor.answer = lambda asked: gone if "&page=2" in asked.target else there.account.answer(asked)
+    await there.polling.run()
+    assert (await there.ledger.read_poll(SOURCE)).running is None
+    there.vendor.answer = there.account.answer
+    before = len(there.vendor.asked)
+    await there.poll()
+    assert len(there.vendor.asked) - before == 3
+
+
 async def test_pages_that_lead_in_a_circle_are_a_problem_and_no_endless_pass(there: World) -> None:
     def circle(asked: Asked) -> Answers:
         answer = there.account.answer(asked)
@@ -293,6 +342,16 @@ async def test_what_failed_is_tried_at_once_with_new_settings_and_no_earlier_wit
         there.vendor.answer = there.account.answer
         made.use({SOURCE: source(there, every="20s")})
         assert await passes(there, made) == 3
+
+
+async def test_a_limit_that_is_used_up_is_waited_for_and_no_problem(there: World) -> None:
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "0.2"}
+    there.vendor.answer = lambda asked: replace(there.account.answer(asked), headers=headers)
+    began = time.monotonic()
+    await there.polling.run()
+    assert time.monotonic() - began > 0.4
+    assert (await there.ledger.api_states())[SOURCE].problem is None
+    assert (await there.ledger.read_poll(SOURCE)).running is None
 
 
 async def test_an_api_that_is_slow_is_left_and_asked_again(there: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from handlers.enriching import Access, ApiProblem, Login, NotThere, Refused, Session, Unavailable
 from router import vendor_api
 from router.client import Client
+from router.vendor_api import VendorApi
 from tests.handlers.vendor_api import Answers, Asked, api_of, stand_in
 
 KEY = {"authorization": "Bearer the key"}
@@ -207,3 +208,35 @@ async def test_why_there_is_no_session_is_told_apart() -> None:
                     await api.get("/x")
             assert api.pause > 0
         assert vendor.asked == []
+
+
+async def test_calls_count_together_by_what_their_credentials_are() -> None:
+    counted: list[str] = []
+
+    async def turn(budget: str, _interval: float) -> float:
+        counted.append(budget)
+        return 0.0
+
+    async with stand_in(always(Answers({}))) as vendor, Client() as client:
+        one, same = Access(vendor.url, KEY), Access(vendor.url, KEY, per_second=9.0)
+        others = [
+            Access(vendor.url, {"authorization": "Bearer another key"}),
+            Access(vendor.url, KEY, user="somebody"),
+            Access(f"{vendor.url}/v2", KEY),
+        ]
+        for access in (one, same, *others):
+            await VendorApi(client, access, turn).get("/x")
+    first, second, *rest = counted
+    assert first == second
+    assert len({first, *rest}) == 4
+
+
+async def test_where_the_limit_is_used_up_nothing_is_asked_before_it_is_fresh() -> None:
+    used_up = Answers({"fine": True}, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"})
+    async with stand_in(always(used_up)) as vendor, api_of(Access(vendor.url, KEY)) as api:
+        assert (await api.get("/x")).flag("fine")
+        with pytest.raises(Unavailable) as problem:
+            await api.get("/x")
+    assert problem.value.wait is not None
+    assert 29 < problem.value.wait <= 30
+    assert len(vendor.asked) == 1
