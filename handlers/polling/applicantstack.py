@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from handlers.applicantstack import ApplicantStack, moves_of
 from handlers.enriching import Api, NotThere, Unavailable
-from handlers.polling.base import SELDOM, Move, Page, Pass, Polls, with_history
+from handlers.polling.base import SELDOM, Move, Page, Pass, Polls, listed, with_history
 from handlers.reading import Node
 from router.schema import Fact, Person, Stage
 
@@ -39,7 +39,7 @@ class ApplicantStackPolls(Polls[ApplicantStack]):
             after: str | None = f"{path} {number + 1}"
         else:
             after = f"{_HIRES} 1" if path == _CANDIDATES else None
-        return Page(self.handler.rows(answer), after)
+        return Page(listed(answer, "Candidates" if path == _CANDIDATES else "Hires"), after)
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         """The notes of a candidate's own record tell the stage before, and who moved it."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from handlers.bamboohr import BambooHR
 from handlers.enriching import Access, Api, Refused, Unavailable, basic
-from handlers.polling.base import Page, Pass, Polls
+from handlers.polling.base import Page, Pass, Polls, listed
 from handlers.reading import Node
 from router.schema import Fact
 
@@ -40,9 +40,9 @@ class BambooHRPolls(Polls[BambooHR]):
         number = int(cursor or 1)
         answer = await api.get(_LIST, {**_EVERYTHING, "page": str(number)})
         _check(answer)
-        rows = answer.nodes("applications") if answer.json("applications") != [] else []
+        rows = listed(answer, "applications")
         is_last = not rows or answer.flag("paginationComplete") is True
-        return Page(self.handler.rows(answer) if rows else (), None if is_last else str(number + 1))
+        return Page(rows, None if is_last else str(number + 1))
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         answer = await api.get(f"{_LIST}/{row.need_id('id')}")

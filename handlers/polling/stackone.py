@@ -8,7 +8,7 @@ of the present state, and no moves of its own.
 from collections.abc import Sequence
 
 from handlers.enriching import Access, Api, basic
-from handlers.polling.base import Page, Pass, Polls, with_since
+from handlers.polling.base import Page, Pass, Polls, listed, with_since
 from handlers.reading import Node
 from handlers.stackone import StackOne
 from router.schema import Fact, Person
@@ -36,7 +36,7 @@ class StackOnePolls(Polls[StackOne]):
     async def page(self, asked: Pass, cursor: str | None, api: Api) -> Page:
         params = {"page_size": str(PER_PAGE), **({"next": cursor} if cursor else {})}
         answer = await api.get(_LIST, with_since(params, "filter[updated_after]", asked))
-        return Page(self.handler.rows(answer), answer.text("next", sometimes=True))
+        return Page(listed(answer, "data"), answer.text("next", sometimes=True))
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         changes = (await api.get(f"{_LIST}/{row.need_id('id')}/changes")).nodes("data")

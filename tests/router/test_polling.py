@@ -466,6 +466,10 @@ def test_a_source_that_nothing_can_come_from_is_warned_of(config_of: Path) -> No
         assert any(words in problem for problem in problems) if words else not problems
     config_of.write_text(text.replace("    vendor: homerun\n", "    vendor: homerun\n    poll: false\n"))
     assert "without polling nothing comes" in str(check(config_of).problems[0])
+    icims = "    vendor: icims\n    secret: ${HOMERUN_KEY}\n    poll: {every: 10m}\n"
+    head, _, tail = text.partition("    vendor: homerun\n")
+    config_of.write_text(head + icims + tail.partition("  pushed:")[1] + tail.partition("  pushed:")[2])
+    assert "iCIMS can't be polled; remove poll" in str(check(config_of).problems[0])
 
 
 # --- backfill -----------------------------------------------------------------------------------------------------

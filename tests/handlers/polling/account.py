@@ -62,6 +62,9 @@ class Account(ABC):
     tells_deletions: ClassVar[bool] = True
     """Whether it can be seen in the API that an application was deleted, if only because it is not there any more."""
 
+    reads_everything: ClassVar[bool] = False
+    """Whether the API has neither a filter nor an order of what changed."""
+
     tick: ClassVar[float] = 0.01
     """Seconds that have to pass before the API's times differ."""
 

@@ -12,6 +12,7 @@ _TYPES = {Outcome.DECLINED: "Do Not Pursue", Outcome.HIRED: "Hired"}
 
 class ApplicantStackAccount(Account):
     vendor = "applicantstack"
+    reads_everything = True
     tells_moves_between = True
     tick = 1.05
 

@@ -10,6 +10,7 @@ from tests.handlers.vendor_api import Answers, Asked
 
 class HomerunAccount(Account):
     vendor = "homerun"
+    reads_everything = True
 
     def id_of(self, number: int) -> str:
         return f"ap_{number:04d}"

@@ -18,6 +18,7 @@ class RecruiteeAccount(Account):
     """Every third application is the second one of the candidate before."""
 
     vendor = "recruitee"
+    reads_everything = True
 
     def id_of(self, number: int) -> str:
         return f"{999 + number}:12" if number % 3 == 0 else f"{1000 + number}:11"

@@ -90,6 +90,15 @@ async def test_a_move_is_told_once_with_the_stage_before(known: World) -> None:
     assert await known.told() == []
 
 
+async def test_a_later_pass_reads_little_besides_what_changed(known: World) -> None:
+    known.account.move(known.account.applicants[0], known.account.stages[1])
+    await known.poll()
+    last = (await known.ledger.read_poll(SOURCE)).last
+    assert last is not None
+    assert last.changed == 1
+    assert (last.rows >= OLD) is known.account.reads_everything
+
+
 async def test_a_hire_and_a_rejection_are_told_once(known: World) -> None:
     hired, declined = known.account.applicants[0], known.account.applicants[-1]
     known.account.hire(hired)
