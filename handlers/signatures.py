@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 from handlers.base import Receipt, Rejected
 
@@ -113,6 +114,7 @@ def base64_hmac(
     return text if padded else text.rstrip("=")
 
 
+@cache
 def _size(algorithm: str) -> int:
     return hashlib.new(algorithm, usedforsecurity=False).digest_size
 

@@ -1,36 +1,37 @@
 """Logs: one JSON object a line on standard error. Never personal data, secrets, URLs of sinks or bodies."""
 
+import json
 import logging
 import re
 import sys
 import traceback
-from copy import copy
+from datetime import UTC, datetime
 from types import TracebackType
-
-from pythonjsonlogger.json import JsonFormatter
 
 log = logging.getLogger(__name__)
 
 NOISY = ("uvicorn", "arq", "aiohttp", "httpx", "asyncio")
 
+_NO_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
-class Formatter(JsonFormatter):
-    """JSON, with tracebacks that tell where but not what: an exception's text can quote a candidate's data."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "{message}{levelname}{name}",
-            style="{",
-            timestamp="time",
-            rename_fields={"levelname": "level", "name": "logger"},
-            json_ensure_ascii=False,
-        )
+class Formatter(logging.Formatter):
+    """JSON, with tracebacks that tell where but not what: an exception's text can quote a candidate's data.
+
+    A line is written per webhook and per attempt, which is why no library does it: one takes half as long again.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
         if record.name == "asyncio":  # what follows its first words quotes exceptions and arguments
-            record = copy(record)
-            record.msg, record.args = re.split(r"[\n(]", record.getMessage(), maxsplit=1)[0], ()
-        return super().format(record)
+            message = re.split(r"[\n(]", message, maxsplit=1)[0]
+        line = {"message": message, "level": record.levelname, "logger": record.name}
+        line |= {name: value for name, value in vars(record).items() if name not in _NO_FIELDS}
+        if record.exc_info:
+            line["exc_info"] = self.formatException(record.exc_info)
+        line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
+        return _encode(line)
 
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -53,6 +54,8 @@ def log_as_json(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # nobody is told these, so they need not be found out: see "Optimization" in Python's logging HOWTO
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.excepthook = _log_end

@@ -1,9 +1,11 @@
 """What `serve` and `work` run: one receiver, one worker. Imported by those only, as the servers take long to load."""
 
 import asyncio
+import gc
 import logging
 
 import uvicorn
+from starlette.applications import Starlette
 
 from router.bell import Bell, arq_redis
 from router.client import Client
@@ -20,6 +22,8 @@ from router.worker import Worker
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5
+_LOOK_FOR_CYCLES = 20_000
+"""New objects after which Python looks for garbage that reference counts leave; it does after 700 by itself."""
 
 
 async def serve(origin: Origin, config: Config, url: str) -> None:
@@ -33,17 +37,18 @@ async def serve(origin: Origin, config: Config, url: str) -> None:
             receiver.use(sources_of(changed), max_body=changed.server.max_body)
 
         reloading = asyncio.create_task(Reloader(origin, config, ledger, use, notes_rules=False).run())
+        _spare_collector()
         log.info("receiving", extra={"host": config.server.host, "port": config.server.port})
         try:
-            await http_server(receiver, config.server).serve()
+            await http_server(receiver.app(), config.server).serve()
         finally:
             await end(reloading)
 
 
-def http_server(receiver: Receiver, settings: Server) -> uvicorn.Server:
+def http_server(app: Starlette, settings: Server) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
-            receiver.app(),
+            app,
             host=settings.host,
             port=settings.port,
             http=BoundedProtocol,
@@ -60,8 +65,16 @@ async def work(origin: Origin, config: Config, url: str) -> None:
     """Run the worker until SIGTERM or SIGINT. ``config`` is what ``origin`` held."""
     async with open_ledger(config, url, wait=True) as ledger, Client() as http:
         worker = Worker(ledger, url, http, config)
+        _spare_collector()
         reloading = asyncio.create_task(Reloader(origin, config, ledger, worker.use, notes_rules=True).run())
         try:
             await worker.run()
         finally:
             await end(reloading)
+
+
+def _spare_collector() -> None:
+    """What was made at the start stays until the end: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_LOOK_FOR_CYCLES)

@@ -98,7 +98,7 @@ class Running:
             Bell(arq_redis(self._url)),
             max_body=self._max_body,
         )
-        self._server = http_server(receiver, Server())
+        self._server = http_server(receiver.app(), Server())
         self._started.set()
         await self._server.serve([self._socket])
         await self.ledger.close()

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,12 @@ def test_a_line_is_json_with_its_fields(logged: io.StringIO) -> None:
         "source": "greenhouse",
         "status": 200,
     }
+
+
+def test_what_is_no_text_and_no_number_of_64_bits_is_written_all_the_same(logged: io.StringIO) -> None:
+    log.info("half \ud800 of a pair", extra={"number": 2**70, "path": Path("there")})
+    line = only_line(logged)
+    assert (line["message"], line["number"], line["path"]) == ("half \ud800 of a pair", 2**70, "there")
 
 
 def test_an_exception_is_told_by_its_type_and_place_only(logged: io.StringIO) -> None:
