@@ -1,8 +1,8 @@
 """What the program is measured against: the least that could do such work at all.
 
 `python -m benchmarks.floors receive PORT` serves a Starlette handler that only reads the body, with the receiver's own
-settings of uvicorn. `python -m benchmarks.floors send URL COUNT SIZE` posts so many bodies of that size with httpx, over
-the transport that sinks use, 64 at the same time, and prints how many it sent a second.
+settings of uvicorn. `python -m benchmarks.floors send URL COUNT SIZE` posts so many bodies of that size with httpx over
+aiohttp, 64 at the same time, and prints how many it sent a second.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import time
 
 import httpx
 import uvloop
+from httpx_aiohttp import AiohttpTransport
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -19,7 +20,6 @@ from starlette.routing import Route
 
 from router.config.settings import Server
 from router.processes import http_server
-from router.transport import opened
 
 CONCURRENCY = 64
 
@@ -41,7 +41,7 @@ async def send(url: str, count: int, size: int) -> None:
         for _ in left:
             (await client.post(url, content=body)).raise_for_status()
 
-    async with httpx.AsyncClient(transport=opened()) as client, asyncio.TaskGroup() as tasks:
+    async with httpx.AsyncClient(transport=AiohttpTransport()) as client, asyncio.TaskGroup() as tasks:
         started = time.monotonic()
         for _ in range(CONCURRENCY):
             tasks.create_task(post_on(client))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from redis import Redis
@@ -104,7 +104,18 @@ class Stand:
         path = folder / "redis.sock"
         durable = ["--appendonly", "no"] if fsync == "no file" else ["--appendonly", "yes", "--appendfsync", fsync]
         self.start(
-            [find_server(), "--port", "0", "--unixsocket", str(path), "--save", "", "--hash-max-listpack-value", "8192", *durable],
+            [
+                find_server(),
+                "--port",
+                "0",
+                "--unixsocket",
+                str(path),
+                "--save",
+                "",
+                "--hash-max-listpack-value",
+                "8192",
+                *durable,
+            ],
             core,
             cwd=folder,
             stdout=subprocess.DEVNULL,
@@ -115,16 +126,15 @@ class Stand:
         return redis
 
     def endpoint(self, seconds: float = 0.0, core: int | None = OTHERS) -> "Endpoint":
-        process = self.start(
-            [sys.executable, "-m", "benchmarks.endpoint", str(seconds)], core, stdout=subprocess.PIPE
-        )
+        process = self.start([sys.executable, "-m", "benchmarks.endpoint", str(seconds)], core, stdout=subprocess.PIPE)
         assert process.stdout is not None
         return Endpoint(f"http://127.0.0.1:{int(process.stdout.readline())}")
 
     def configure(self, *endpoints: "Endpoint", settings: str = "") -> None:
         """Write the configuration: every event of one Greenhouse account to every endpoint."""
         sinks = "".join(
-            f"  sink-{n}: {{type: http, url: {endpoint.url}/events, {settings}}}\n" for n, endpoint in enumerate(endpoints)
+            f"  sink-{n}: {{type: http, url: {endpoint.url}/events, {settings}}}\n"
+            for n, endpoint in enumerate(endpoints)
         )
         names = ", ".join(f"sink-{n}" for n in range(len(endpoints)))
         self.config.write_text(
@@ -174,7 +184,15 @@ class Stand:
         body.write_bytes(webhook_body())
         arguments = [str(body), _SECRET, str(self.first), str(rate)]
         self.first += 10_000_000
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(_LUA), f"{self.url}/webhooks/greenhouse"]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds:g}s",
+            "-s",
+            str(_LUA),
+            f"{self.url}/webhooks/greenhouse",
+        ]
         process = pinned([*command, "--", *arguments], core, stdout=subprocess.PIPE)
         said, _ = process.communicate()
         if process.returncode:

@@ -8,11 +8,9 @@ library's error text leaves them, because both can hold secrets: a failure is a 
 import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -22,7 +20,7 @@ import httpx
 from router import __version__
 
 if TYPE_CHECKING:
-    from httpx_aiohttp import AiohttpTransport
+    import aiohttp
 
 CONNECT_LIMIT = 10.0
 """Seconds for name, connection and TLS; half the time limit if that is shorter, so that it always ends first."""
@@ -33,7 +31,6 @@ _HEADERS = {
     # Nothing is decompressed, so that no answer is larger than what was read of it.
     "accept-encoding": "identity",
 }
-_parsed = lru_cache(256)(httpx.URL)
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d*)?", re.ASCII)
 
 
@@ -94,20 +91,20 @@ class Client:
     only where the configuration says. Certificates are checked against certifi's list or ``SSL_CERT_FILE``.
     """
 
-    _transports: "dict[Tls | None, AiohttpTransport]"
+    _sessions: "dict[Tls | None, aiohttp.ClientSession]"
 
     async def __aenter__(self) -> Self:
         from router import transport  # long to load, and only who sends needs it
 
-        self._opened, self._beginning = transport.opened, transport.beginning
-        self._transports = {None: transport.opened()}
+        self._transport = transport
+        self._sessions = {None: transport.opened()}
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for transport in self._transports.values():
-            await transport.aclose()
+        for session in self._sessions.values():
+            await session.close()
 
     async def request(
         self,
@@ -125,28 +122,22 @@ class Client:
         Names of ``headers`` are in lower case. Raises `NoAnswer`. Once a status came it is the answer, even if the
         body then breaks off or takes too long.
         """
-        deadline = asyncio.get_running_loop().time() + timeout
-        # The bare transport: `httpx.AsyncClient` around it would log every URL and keep cookies.
-        request = httpx.Request(
-            method,
-            _parsed(url),
-            headers={**_HEADERS, **headers},
-            content=body,
-            extensions={"timeout": {"pool": min(CONNECT_LIMIT, timeout / 2)}},
-        )
+        if tls not in self._sessions:
+            self._sessions[tls] = self._transport.opened(tls)
+        response, came, ended = None, bytearray(), False
         try:
-            async with asyncio.timeout_at(deadline):
-                response = await self._transport(tls).handle_async_request(request)
+            async with asyncio.timeout(timeout):
+                response = await self._transport.answered(
+                    self._sessions[tls], method, url, body, {**_HEADERS, **headers}, timeout
+                )
+                ended = await self._transport.read_beginning(response, came, keep)
         except TimeoutError:
-            raise NoAnswer("timeout", sent=True) from None
-        async with aclosing(response):
-            beginning, whole = await self._beginning(response, keep, deadline)
-        return Answer(response.status_code, response.headers, beginning, whole)
-
-    def _transport(self, tls: Tls | None) -> "AiohttpTransport":
-        if tls not in self._transports:
-            self._transports[tls] = self._opened(tls)
-        return self._transports[tls]
+            if response is None:
+                raise NoAnswer("timeout", sent=True) from None
+        finally:
+            if response is not None:
+                response.close()  # the connection is kept, if the body ended
+        return Answer(response.status, response.headers, bytes(came[:keep]), ended and len(came) <= keep)
 
 
 def checked_url(url: str) -> str:

@@ -1,17 +1,15 @@
-"""What is behind `client`: aiohttp as a transport of httpx, made to tell exactly how far a request came."""
+"""What is behind `client`: aiohttp, made to tell exactly how far a request came."""
 
-import asyncio
 import errno
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
-from typing import cast
+from collections.abc import Mapping
+from functools import lru_cache
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
+import yarl
 
-from router.client import NoAnswer, Tls
+from router.client import CONNECT_LIMIT, NoAnswer, Tls
 
 CONNECTIONS = 800
 """At the same time, over all sinks: below the usual 1,024 open files. The slots of each sink are the real limit."""
@@ -26,15 +24,13 @@ READ_LIMIT = 65536
 _NOT_CONNECTED = {errno.ECONNREFUSED: "refused", errno.ETIMEDOUT: "connect_timeout"}
 
 
-def opened(certificates: Tls | None = None) -> AiohttpTransport:
-    """A transport with connections of its own; close it with ``aclose``."""
-    tls = _context(certificates)
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
+def opened(certificates: Tls | None = None) -> aiohttp.ClientSession:
+    """A session with connections of its own; close it with ``close``."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=_context(certificates), limit=CONNECTIONS, keepalive_timeout=KEEPALIVE),
         cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=[_exact],
+        auto_decompress=False,
     )
-    return AiohttpTransport(verify=tls, client=session)
 
 
 def _context(certificates: Tls | None) -> ssl.SSLContext:
@@ -46,18 +42,44 @@ def _context(certificates: Tls | None) -> ssl.SSLContext:
     return context
 
 
-async def _exact(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Turn aiohttp's errors into ours before the layers above blur them.
+async def answered(
+    session: aiohttp.ClientSession, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float
+) -> aiohttp.ClientResponse:
+    """The beginning of the answer; its body is still to be read.
 
-    aiohttp sends PUT, DELETE and GET again after a disconnect; httpx-aiohttp calls a disconnect a connect time-out.
+    Raises:
+        NoAnswer: none came.
     """
     try:
-        response = await handler(request)
+        return await session.request(
+            method,
+            _parsed(url),
+            data=body or None,
+            headers=headers,
+            allow_redirects=False,
+            timeout=_until_connected(timeout),
+            middlewares=() if method == "POST" else (_once,),
+        )
     except (aiohttp.ClientError, OSError) as error:
         raise _no_answer(error) from None
-    # httpx-aiohttp fails on a reason phrase that is not UTF-8.
-    response.reason = None
-    return response
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp would send PUT, DELETE and GET again after a disconnect, but not after an error that it does not know."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientError, OSError) as error:
+        raise _no_answer(error) from None
+
+
+@lru_cache(256)
+def _parsed(url: str) -> yarl.URL:
+    return yarl.URL(str(httpx.URL(url)))
+
+
+@lru_cache(256)
+def _until_connected(timeout: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=min(CONNECT_LIMIT, timeout / 2))
 
 
 def _no_answer(error: Exception) -> NoAnswer:
@@ -78,18 +100,13 @@ def _no_answer(error: Exception) -> NoAnswer:
             return NoAnswer("reset", sent=True)
 
 
-async def beginning(response: httpx.Response, keep: int, deadline: float) -> tuple[bytes, bool]:
-    """The first ``keep`` bytes of the body, as far as they come until the deadline, and whether that is all of it."""
-    body, ended = bytearray(), False
-    with suppress(TimeoutError, httpx.HTTPError, aiohttp.ClientError):
-        async with (
-            asyncio.timeout_at(deadline),
-            aclosing(cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, response.stream)))) as chunks,
-        ):
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > max(keep, READ_LIMIT):
-                    break
-            else:
-                ended = True
-    return bytes(body[:keep]), ended and len(body) <= keep
+async def read_beginning(response: aiohttp.ClientResponse, body: bytearray, keep: int) -> bool:
+    """Append the body as it comes, until it ends or there is more than ``keep`` and `READ_LIMIT`; whether it ended."""
+    try:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > max(keep, READ_LIMIT):
+                return False
+    except aiohttp.ClientError:
+        return False
+    return True
