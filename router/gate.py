@@ -73,9 +73,14 @@ class Gate:
         if self._known.state is GateState.CLOSED:
             self._turns = deque(turn for turn in self._turns if not turn.probe)
 
+    @property
+    def is_wide_open(self) -> bool:
+        """Whether the sink bears whatever its slots allow, as far as is known here."""
+        return not self._interval and self._known.state is GateState.CLOSED and not self._known.interval
+
     async def admit(self, most: int) -> tuple[int, float]:
         """How many of ``most`` attempts may begin; where it is none, in how many seconds to ask again."""
-        if not self._interval and self._known.state is GateState.CLOSED and not self._known.interval:
+        if self.is_wide_open:
             self._turns.clear()
             return most, 0.0
         now = time.monotonic()

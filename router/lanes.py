@@ -1,6 +1,7 @@
 """The loop that works a lane: claim, run, renew, settle. Used for intake and for every sink.
 
-A loop keeps a sliding window of slots: it claims only what it has slots for and never waits for the slowest of a batch.
+A loop keeps a sliding window of slots: it claims little more than it has slots for and never waits for the slowest of a
+batch.
 Any number of loops in any number of processes share a lane; a subject belongs to one of them for as long as it renews
 its lease.
 """
@@ -28,6 +29,9 @@ LOOK_SECONDS = 1.0
 
 RENEW_SECONDS = 2.0
 _COALESCE_SECONDS = 0.002
+_AHEAD = 4
+"""For so many slots one item is claimed ahead, so that a slot need not wait for the next claim."""
+
 _PAUSE_WITHOUT_SERVER = 0.25
 _NEVER = float("inf")
 
@@ -80,7 +84,9 @@ class LaneLoop(Generic[J, R]):
         self._ledger = ledger
         self._work = work
         self._slots = slots
+        self._seats = asyncio.Semaphore(slots)
         self._leases: set[Lease] = set()
+        self._taken = 0  # slots, and places ahead of them: what only waits to be settled has given its own back
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_at = [0.0] * PARTITIONS
         self._looked = 0.0
@@ -134,15 +140,22 @@ class LaneLoop(Generic[J, R]):
             self._looked = now
             if self._gate is not None:
                 await self._gate.look()
-        free = self._slots - len(self._leases)
+        free = self._free()
         due = sorted((at, partition) for partition, at in enumerate(self._look_at) if at <= now)
-        if due and free > 0 and self._gate is not None:
+        if due and free and self._gate is not None:
             free, wait = await self._gate.admit(free)
             self._shut_until = now + wait if not free else 0.0
-        due = due[: max(0, free)]
+        due = due[:free]
         if due:
             share = free // len(due)
             await asyncio.gather(*(self._claim(partition, share) for _, partition in due))
+
+    def _free(self) -> int:
+        """How many to claim now: none where those who wait for a slot last for a while, as a claim costs more than its
+        items."""
+        ahead = self._slots // _AHEAD if self._gate is None or self._gate.is_wide_open else 0
+        free = self._slots + ahead - self._taken
+        return free if free > ahead // 2 else 0
 
     async def _claim(self, partition: int, most: int) -> None:
         self._look_at[partition] = _NEVER  # before asking, as above
@@ -153,6 +166,7 @@ class LaneLoop(Generic[J, R]):
         if claims:
             leases = [Lease(claim, self._gate.take() if self._gate is not None else None) for claim in claims]
             self._leases.update(leases)
+            self._taken += len(leases)
             self._start(self._work_off(partition, leases))
 
     async def _work_off(self, partition: int, leases: Sequence[Lease]) -> None:
@@ -163,7 +177,8 @@ class LaneLoop(Generic[J, R]):
                 for lease in leases:
                     self._start(self._work_off(partition, [lease]))
                 return
-            self._let_go(leases)
+            self._give_back(len(leases))
+            self._leases.difference_update(leases)
             log.exception("lane %s: what was claimed can't be read; it is tried again when its lease ends", self.lane)
             return
         for lease, job in zip(leases, jobs, strict=True):
@@ -171,7 +186,14 @@ class LaneLoop(Generic[J, R]):
 
     async def _run(self, lease: Lease, job: J) -> None:
         try:
-            result = await self._work.run(job, lease)
+            try:
+                async with self._seats:
+                    if self._stopping:  # another worker takes it
+                        result: R | PutOff | None = PutOff(lease.claim, 0.0)
+                    else:
+                        result = await self._work.run(job, lease)
+            finally:
+                self._give_back(1)
             if result is not None:
                 finished = _Finished(lease, result, asyncio.Event())
                 self._finished.put_nowait(finished)
@@ -179,15 +201,15 @@ class LaneLoop(Generic[J, R]):
         except Exception:
             log.exception("lane %s: an item failed; it is tried again when its lease ends", self.lane)
         finally:
-            self._let_go([lease])
+            self._leases.discard(lease)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _let_go(self, leases: Iterable[Lease]) -> None:
-        self._leases.difference_update(leases)
+    def _give_back(self, slots: int) -> None:
+        self._taken -= slots
         self._something.set()
 
     # --- settle and renew ---------------------------------------------------------------------------------------
@@ -253,7 +275,7 @@ class LaneLoop(Generic[J, R]):
 
     async def _wait_for_something(self) -> None:
         next_look = self._looked + LOOK_SECONDS
-        if len(self._leases) < self._slots:
+        if self._free():
             next_look = min(next_look, max(self._shut_until, min(self._look_at)))
         try:
             async with asyncio.timeout(max(0.0, next_look - time.monotonic())):

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import settings
@@ -129,12 +129,59 @@ async def test_a_slow_item_holds_back_its_own_subject_only(ledger: Ledger, toy: 
     assert toy.done[-1][0] == "slow"
 
 
-async def test_no_more_items_run_than_there_are_slots(ledger: Ledger, toy: Toy) -> None:
-    await put_deliveries(ledger, "toy", [f"s{n}" for n in range(20)])
-    toy.seconds.update({f"s{n}": 0.01 + n % 4 * 0.007 for n in range(20)})
+@pytest.mark.parametrize("slots", [1, 3, 8])
+async def test_no_more_items_run_than_there_are_slots(ledger: Ledger, toy: Toy, slots: int) -> None:
+    await put_deliveries(ledger, "toy", [f"s{n}" for n in range(30)])
+    toy.seconds.update({f"s{n}": 0.01 + n % 4 * 0.007 for n in range(30)})
+    async with working(ledger, toy, slots=slots):
+        await until(lambda: len(toy.done) == 30)
+    assert toy.most_running == slots
+
+
+async def test_what_is_claimed_ahead_begins_where_the_server_is_slow(
+    ledger: Ledger, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put_deliveries(ledger, "toy", [f"s{n}" for n in range(10)])
+    toy.seconds = defaultdict(lambda: 0.05)
+    claim = ledger.claim
+
+    async def claim_once(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(ledger, "claim", never)
+        return await claim(*args, **options)
+
+    async def never(*args: Any, **options: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ledger, "claim", claim_once)
+    loop = asyncio.create_task(LaneLoop(ledger, toy, 8).run())
+    await until(lambda: len(toy.done) == 10)
+    assert toy.most_running == 8
+    await end(loop)
+
+
+async def test_a_slot_is_free_before_its_result_is_stored(ledger: Ledger, toy: Toy) -> None:
+    await put_deliveries(ledger, "toy", [f"s{n}" for n in range(9)])
+    stored, settle = asyncio.Event(), toy.settle
+
+    async def settle_late(partition: int, results: Sequence[Settled]) -> Sequence[int]:
+        await stored.wait()
+        return await settle(partition, results)
+
+    toy.settle = settle_late  # type: ignore[method-assign]
     async with working(ledger, toy, slots=3):
-        await until(lambda: len(toy.done) == 20)
-    assert toy.most_running == 3
+        await until(lambda: len(toy.ran) == 9)
+        assert not toy.done
+        stored.set()
+
+
+async def test_what_was_claimed_ahead_is_left_to_others_by_a_loop_that_stops(ledger: Ledger, toy: Toy) -> None:
+    await put_deliveries(ledger, "toy", [f"s{n}" for n in range(5)])
+    toy.seconds = defaultdict(lambda: 0.1)
+    async with working(ledger, toy, slots=4):
+        await until(lambda: toy.running == 4)
+    assert len(toy.done) == 4
+    _, [left] = await ledger.claim(LANE, PARTITION, 9)
+    assert not left.reclaimed
 
 
 async def test_what_waits_for_its_next_attempt_holds_no_slot(ledger: Ledger, toy: Toy) -> None:
