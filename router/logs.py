@@ -4,13 +4,24 @@ import json
 import logging
 import re
 import sys
+import threading
+import time
 import traceback
+from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TextIO
 
 log = logging.getLogger(__name__)
 
 NOISY = ("uvicorn", "arq", "aiohttp", "httpx", "asyncio")
+
+GATHER_SECONDS = 0.05
+"""A line is written so much later at most, unless the disk or the pipe is slow."""
+
+MOST_LINES = 10_000
+"""Not yet written; with more, who logs has to wait."""
 
 _NO_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -49,9 +60,45 @@ class Formatter(logging.Formatter):
         return "\n".join(lines)
 
 
+class Writer(logging.Handler):
+    """Writes from a thread of its own, many lines at a time: a disk that is busy with the ledger must not hold up
+    webhooks. What a killed process said in its last moment is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: deque[str] = deque()
+        self._something = threading.Event()
+        self._turn = threading.Lock()
+        threading.Thread(target=self._write_forever, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+        except Exception:
+            self.handleError(record)
+        self._something.set()
+        if len(self._lines) >= MOST_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what there is. Also called at the end of the process, by `logging`."""
+        with self._turn, suppress(OSError, ValueError):  # whoever read it is gone
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            self._stream.writelines(f"{line}\n" for line in lines)
+            self._stream.flush()
+
+    def _write_forever(self) -> None:
+        while True:
+            self._something.wait()
+            time.sleep(GATHER_SECONDS)
+            self._something.clear()
+            self.flush()
+
+
 def log_as_json(level: int = logging.INFO) -> None:
     """For the long-running commands. What libraries say is kept from WARNING on: at INFO they name arguments."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Writer(sys.stderr)
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # nobody is told these, so they need not be found out: see "Optimization" in Python's logging HOWTO

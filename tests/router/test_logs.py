@@ -6,9 +6,13 @@ import json
 import logging
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from router.logs import Formatter, Writer
 
 log = logging.getLogger("router.something")
 
@@ -132,6 +136,48 @@ async def test_what_asyncio_says_of_a_callback_that_failed_quotes_nothing(logged
     await asyncio.sleep(0.01)
     assert str(only_line(logged)["message"]).startswith("Exception in callback")
     assert "Lovelace" not in logged.getvalue()
+
+
+def test_lines_of_many_threads_are_all_written_once_and_whole() -> None:
+    stream = io.StringIO()
+    writer = Writer(stream)
+    writer.setFormatter(Formatter())
+
+    def say(thread: int) -> None:
+        for number in range(2000):
+            writer.handle(logging.makeLogRecord({"msg": f"{thread} {number}"}))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(say, range(6)))
+    writer.flush()
+    said = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert len(said) == 12_000
+    assert set(said) == {f"{thread} {number}" for thread in range(6) for number in range(2000)}
+    for thread in range(6):
+        mine = [text for text in said if text.startswith(f"{thread} ")]
+        assert mine == [f"{thread} {number}" for number in range(2000)]
+
+
+def test_a_line_is_written_soon_without_being_asked_for() -> None:
+    stream = io.StringIO()
+    writer = Writer(stream)
+    for text in ("first", "second"):
+        writer.handle(logging.makeLogRecord({"msg": text}))
+        give_up = time.monotonic() + 5
+        while text not in stream.getvalue():
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+
+
+def test_a_pipe_that_nobody_reads_any_more_stops_nothing() -> None:
+    code = (
+        "import logging, os, sys; from router.logs import log_as_json; log_as_json()\n"
+        "os.close(2)\n"
+        "for _ in range(30_000): logging.getLogger('router.x').warning('still there')\n"
+        "print('done')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
 
 
 def test_an_error_that_ends_the_process_is_a_line_like_any_other() -> None:
