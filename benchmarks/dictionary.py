@@ -158,7 +158,7 @@ def main(path: Path) -> None:
     kept = words_of_vendors(fixtures)
     samples = [sample for _ in range(_TIMES) for fixture in fixtures for sample in samples_of(fixture, kept, chance)]
     chance.shuffle(samples)
-    dictionary = zstandard.train_dictionary(SIZE, samples, level=3)
+    dictionary = zstandard.train_dictionary(SIZE, list(samples), level=3)
     path.write_bytes(dictionary.as_bytes())
     smaller = zstandard.ZstdCompressor(level=3, dict_data=dictionary)
     times = sum(map(len, samples)) / sum(len(smaller.compress(sample)) for sample in samples)

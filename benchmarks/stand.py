@@ -1,5 +1,6 @@
 """What measures run on: real processes on loopback, each on the core that it is given, and the load before them."""
 
+import hmac
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from redis import Redis
@@ -59,7 +60,7 @@ def webhook_body() -> bytes:
     application = body["payload"]["application"]
     for name in _NOT_SENT_BY_MOST:
         del application["candidate"][name]
-    application["id"] = "@APPLICATION@"
+    application["id"] = application["candidate"]["id"] = "@APPLICATION@"
     application["candidate"]["last_name"] = "posted-at-@POSTED_AT_MICROS@"
     return json.dumps(body, separators=(",", ":")).replace('"@APPLICATION@"', "@APPLICATION@").encode()
 
@@ -70,6 +71,15 @@ def pinned(command: Sequence[str], core: int | None, **options: Any) -> "subproc
     if core is not None and hasattr(os, "sched_setaffinity") and core < (os.cpu_count() or 1):
         os.sched_setaffinity(process.pid, {core})
     return process
+
+
+def cpu_seconds(process: "subprocess.Popen[bytes]") -> float:
+    """What a running process took of the processor so far; 0 where the system does not tell."""
+    stat = Path(f"/proc/{process.pid}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -98,7 +108,7 @@ class Stand:
         self.stack.callback(_end, process)
         return process
 
-    def server(self, *, fsync: str = "always", core: int | None = OTHERS) -> Redis:
+    def server(self, *, fsync: str = "always", core: int | None = OTHERS) -> None:
         """Start a Valkey server; ``fsync`` as its `appendfsync`, or `no file` for one that keeps nothing on disk."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         path = folder / "redis.sock"
@@ -121,20 +131,18 @@ class Stand:
             stdout=subprocess.DEVNULL,
         )
         self.redis_url = f"unix://{path}"
-        redis = Redis.from_url(self.redis_url)
-        until(lambda: path.exists() and redis.ping(), "the server does not answer")
-        return redis
+        with Redis.from_url(self.redis_url) as redis:
+            until(lambda: path.exists() and redis.ping(), "the server does not answer")
 
     def endpoint(self, seconds: float = 0.0, core: int | None = OTHERS) -> "Endpoint":
         process = self.start([sys.executable, "-m", "benchmarks.endpoint", str(seconds)], core, stdout=subprocess.PIPE)
         assert process.stdout is not None
         return Endpoint(f"http://127.0.0.1:{int(process.stdout.readline())}")
 
-    def configure(self, *endpoints: "Endpoint", settings: str = "") -> None:
+    def configure(self, *endpoints: "Endpoint") -> None:
         """Write the configuration: every event of one Greenhouse account to every endpoint."""
         sinks = "".join(
-            f"  sink-{n}: {{type: http, url: {endpoint.url}/events, {settings}}}\n"
-            for n, endpoint in enumerate(endpoints)
+            f"  sink-{n}: {{type: http, url: {endpoint.url}/events}}\n" for n, endpoint in enumerate(endpoints)
         )
         names = ", ".join(f"sink-{n}" for n in range(len(endpoints)))
         self.config.write_text(
@@ -153,7 +161,7 @@ class Stand:
             process = self.start(
                 [sys.executable, "-m", "router.cli", command, "--config", str(self.config)],
                 core,
-                env=self.environment | {PARENT_VARIABLE: str(os.getpid())},
+                env={**self.environment, PARENT_VARIABLE: str(os.getpid())},
                 stdout=log,
                 stderr=log,
             )
@@ -167,6 +175,12 @@ class Stand:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {**inherited, "SECRET": _SECRET}
 
+    def memory(self) -> int:
+        """Bytes that the server uses."""
+        with Redis.from_url(self.redis_url) as redis:
+            info = cast(dict[str, Any], redis.info("memory"))
+        return int(info["used_memory"])
+
     def is_ready(self) -> None:
         def answers() -> bool:
             try:
@@ -175,6 +189,17 @@ class Stand:
                 return False
 
         until(answers, f"nothing answers: see {self.folder}")
+
+    def is_accepting(self) -> bool:
+        """Whether a genuine webhook is answered with success."""
+        body = b'{"action": "ping"}'
+        signature = hmac.digest(_SECRET.encode(), body, "sha256").hex()
+        headers = {"content-type": "application/json", "signature": f"sha256 {signature}"}
+        try:
+            answer = httpx.post(f"{self.url}/webhooks/greenhouse", content=body, headers=headers)
+        except httpx.TransportError:
+            return False
+        return answer.is_success
 
     def post(self, seconds: float, rate: float = 0, *, core: int | None = OTHERS) -> Load:
         """Post webhooks for some seconds over 64 connections; ``rate`` is webhooks a second, 0 for what is taken."""

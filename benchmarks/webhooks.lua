@@ -1,6 +1,6 @@
 -- Signed Greenhouse webhooks for wrk: each has an application of its own, and tells when it was posted.
 -- wrk -s webhooks.lua URL -- BODY SECRET FIRST RATE
--- BODY is a file with @APPLICATION@ and @POSTED_AT_MICROS@ where those belong; FIRST is the first application's number; RATE
+-- BODY is a file with @APPLICATION@, again @APPLICATION@ and @POSTED_AT_MICROS@ where those belong; FIRST is the first application's number; RATE
 -- is webhooks a second, 0 for as many as are taken. At the end one line of JSON is printed.
 local ffi = require("ffi")
 local crypto = ffi.load("libcrypto.so.3")
@@ -13,7 +13,7 @@ ffi.cdef [[
 ]]
 local sha256 = crypto.EVP_sha256()
 local digest, size, now = ffi.new("unsigned char[32]"), ffi.new("unsigned int[1]"), ffi.new("moment")
-local before, between, behind, secret, number, rate, next_at
+local parts, secret, number, rate, next_at
 
 local function micros()
   ffi.C.clock_gettime(0, now)
@@ -22,7 +22,7 @@ end
 
 function init(args)
   local file = assert(io.open(args[1]))
-  before, between, behind = file:read("*a"):match("^(.*)@APPLICATION@(.*)@POSTED_AT_MICROS@(.*)$")
+  parts = {file:read("*a"):match("^(.*)@APPLICATION@(.*)@APPLICATION@(.*)@POSTED_AT_MICROS@(.*)$")}
   file:close()
   secret, number, rate = args[2], tonumber(args[3]), tonumber(args[4])
   wrk.headers["content-type"] = "application/json"
@@ -37,7 +37,10 @@ function delay()
 end
 
 function request()
-  local body = string.format("%s%d%s%d%s", before, number, between, micros(), behind)
+  local application = string.format("%d", number)
+  local body = table.concat({
+    parts[1], application, parts[2], application, parts[3], string.format("%d", micros()), parts[4]
+  })
   number = number + 1
   crypto.HMAC(sha256, secret, #secret, body, #body, digest, size)
   local hex = {}
