@@ -10,6 +10,9 @@ from router.identity import PARTITIONS
 from router.ledger import BATCH, Ledger
 from router.records import NewReceipt
 
+_CALLS = 2
+"""Of one partition at the same time: while one waits for the disk, the next is on its way."""
+
 _Waiting = tuple[NewReceipt, "asyncio.Future[bool]"]
 
 
@@ -20,7 +23,7 @@ class Acceptor:
         self._ledger = ledger
         self._on_accepted = on_accepted
         self._waiting: list[deque[_Waiting]] = [deque() for _ in range(PARTITIONS)]
-        self._flushing: dict[int, asyncio.Task[None]] = {}
+        self._flushing: list[set[asyncio.Task[None]]] = [set() for _ in range(PARTITIONS)]
 
     async def accept(self, receipt: NewReceipt) -> bool:
         """Return when the receipt is safe: True where it is new, False where it is a duplicate.
@@ -31,17 +34,17 @@ class Acceptor:
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         partition = receipt.partition
         self._waiting[partition].append((receipt, future))
-        if partition not in self._flushing:
-            self._flushing[partition] = asyncio.create_task(self._flush(partition))
+        flushing = self._flushing[partition]
+        if len(flushing) < _CALLS:
+            task = asyncio.create_task(self._flush(partition))
+            flushing.add(task)
+            task.add_done_callback(flushing.discard)
         return await future
 
     async def _flush(self, partition: int) -> None:
         waiting = self._waiting[partition]
-        try:
-            while waiting:
-                await self._flush_batch(partition, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
-        finally:
-            del self._flushing[partition]
+        while waiting:
+            await self._flush_batch(partition, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
 
     async def _flush_batch(self, partition: int, batch: list[_Waiting]) -> None:
         answers: Sequence[bool | Exception]

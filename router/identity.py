@@ -3,6 +3,7 @@
 A receipt's, event's and delivery's id begins with its partition (two hex digits), so that an id is enough to find it.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 
 PARTITIONS = 16
@@ -18,6 +19,7 @@ def _digest(*parts: str | None) -> str:
     return whole.hexdigest()[:24]
 
 
+@lru_cache(maxsize=1024)
 def partition_of(source: str, account: str | None) -> int:
     return int(_digest("partition", source, account), 16) % PARTITIONS
 

@@ -21,7 +21,7 @@ GATHER_SECONDS = 0.05
 """A line is written so much later at most, unless the disk or the pipe is slow."""
 
 MOST_LINES = 10_000
-"""Not yet written; with more, who logs has to wait."""
+"""So many may wait to be written; with more, who logs has to wait."""
 
 _NO_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -61,32 +61,38 @@ class Formatter(logging.Formatter):
 
 
 class Writer(logging.Handler):
-    """Writes from a thread of its own, many lines at a time: a disk that is busy with the ledger must not hold up
-    webhooks. What a killed process said in its last moment is lost."""
+    """Formats and writes in a thread of its own, many lines at a time: a disk that is busy with the ledger must not
+    hold up webhooks, and a loop over many lines takes a fraction of the time. What a killed process said in its last
+    moment is lost."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._lines: deque[str] = deque()
+        self._records: deque[logging.LogRecord] = deque()
         self._something = threading.Event()
         self._turn = threading.Lock()
         threading.Thread(target=self._write_forever, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._lines.append(self.format(record))
-        except Exception:
-            self.handleError(record)
-        self._something.set()
-        if len(self._lines) >= MOST_LINES:
+        self._records.append(record)
+        if not self._something.is_set():
+            self._something.set()
+        if len(self._records) >= MOST_LINES:
             self.flush()
 
     def flush(self) -> None:
         """Write what there is. Also called at the end of the process, by `logging`."""
         with self._turn, suppress(OSError, ValueError):  # whoever read it is gone
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            self._stream.writelines(f"{line}\n" for line in lines)
+            records = [self._records.popleft() for _ in range(len(self._records))]
+            self._stream.writelines(map(self._line, records))
             self._stream.flush()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:
+            self.handleError(record)
+            return ""
 
     def _write_forever(self) -> None:
         while True:
