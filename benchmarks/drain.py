@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from router.connection import client
+from router.connection import Servers, client
 from router.embedded import EmbeddedServer
 from router.ledger import Ledger
 from tests.chaos.bad_day import Mood, Moody
@@ -95,7 +95,7 @@ async def _post(vendor: Vendor, posted: dict[Step, float]) -> None:
 
 
 async def _drain(url: str, sink: Drained, count: int, rate: int) -> bool:
-    async with make_rig(url, {SINK: Place("http", sink.url, f"rate: {rate}/s")}) as rig:
+    async with make_rig(Servers(url), {SINK: Place("http", sink.url, f"rate: {rate}/s")}) as rig:
         for command in ("serve", "work", "work"):
             rig.start(command)
         await rig.ready()

@@ -16,7 +16,7 @@ from arq.typing import WorkerCoroutine
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from router.connection import end, pool
+from router.connection import Servers, end
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ def _dump(job: dict[str, Any]) -> bytes:
     return json.dumps(job, default=repr).encode()
 
 
-def arq_redis(url: str) -> ArqRedis:
+def arq_redis(servers: Servers) -> ArqRedis:
     """arq's client over a pool with time-outs; JSON, because pickle would let who can write to Redis run code."""
     return ArqRedis(
-        pool_or_conn=pool(url, connections=8),
+        pool_or_conn=servers.bell_pool(),
         job_serializer=_dump,
         job_deserializer=json.loads,
         default_queue_name=QUEUE,
@@ -83,7 +83,7 @@ def chore(name: str, work: Callable[[], Awaitable[None]], *, seconds: set[int], 
     return cron(cast(WorkerCoroutine, run), name=name, second=seconds, timeout=timeout, keep_result=0, max_tries=1)
 
 
-async def listen(url: str, on_ring: Callable[[Sequence[int]], None], chores: Sequence[CronJob]) -> None:
+async def listen(servers: Servers, on_ring: Callable[[Sequence[int]], None], chores: Sequence[CronJob]) -> None:
     """Answer the bell and run chores on time, until cancelled.
 
     An arq worker ends at the first error of the server, so it is made anew as often as it takes.
@@ -97,7 +97,7 @@ async def listen(url: str, on_ring: Callable[[Sequence[int]], None], chores: Seq
             functions=[func(cast(WorkerCoroutine, ring), name="ring")],
             cron_jobs=chores,
             queue_name=QUEUE,
-            redis_pool=arq_redis(url),
+            redis_pool=arq_redis(servers),
             handle_signals=False,
             poll_delay=_POLL_SECONDS,
             keep_result=0,

@@ -1,8 +1,8 @@
 """The one form in which receipts, events and records lie in the ledger: compressed where that pays.
 
-The first byte names the form, so that another one (encrypted, say) can come beside it. Records are short and alike, so they
-are compressed with a dictionary of what vendors and we ourselves write again and again (`benchmarks.dictionary` made it):
-a few microseconds, and less than half of what is left without one. A form's dictionary never changes.
+The first byte names the form, so that another one (encrypted, say) can come beside it. Records are short and alike, so
+they are compressed with a dictionary of what vendors and we ourselves write again and again (`benchmarks.dictionary`
+made it): a few microseconds, and half of what is left without one. A form's dictionary never changes.
 """
 
 import threading

@@ -1,19 +1,43 @@
-"""Connections to the Redis or Valkey server: time-outs on everything, no hidden repeats, versions checked."""
+"""Connections to the Redis or Valkey servers: time-outs on everything, no hidden repeats, versions checked.
+
+One server, one that sentinels name, or a cluster: the ledger speaks to each alike, as each of its script calls touches
+keys of one hash slot only.
+"""
 
 import asyncio
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand, RedisCluster
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
+from redis.commands.core import AsyncScript
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterDownError,
+    ClusterError,
     ConnectionError,
     MasterDownError,
+    MovedError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
+    SlotNotCoveredError,
     TimeoutError,
+    TryAgainError,
 )
 
 OLDEST_REDIS = (7, 0)
@@ -21,28 +45,222 @@ OLDEST_VALKEY = (7, 2)
 _CONNECT_TIMEOUT = 2.0
 _ANSWER_TIMEOUT = 3.0
 _CANCEL_AGAIN_SECONDS = 0.2
+_TIMEOUTS: dict[str, Any] = {
+    "socket_timeout": _ANSWER_TIMEOUT,
+    "socket_connect_timeout": _CONNECT_TIMEOUT,
+    "health_check_interval": 15,
+}
+"""redis-py 5 would wait for ever."""
+
+_REPLICAS_MS = 1000
+_CALLS = 3
+_REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
 
 
 class ServerProblem(Exception):
     """The server can't be used. The text says what is wrong and what to do; it never holds the URL's password."""
 
 
-def pool(url: str, *, connections: int = 32) -> BlockingConnectionPool:
-    """A pool whose calls end in seconds when the server is silent; redis-py 5 would wait for ever."""
-    keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
-    return BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=_ANSWER_TIMEOUT,
-        socket_timeout=_ANSWER_TIMEOUT,
-        socket_connect_timeout=_CONNECT_TIMEOUT,
-        health_check_interval=15,
-        **keepalive,
-    )
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the ledger is: at ``url``; or at whichever server ``sentinels`` name, ``url`` then having its name in place
+    of a host; or spread over a cluster, of which ``nodes`` are some, with ``bell`` for what arq keeps."""
+
+    url: str = field(default="", repr=False)
+    sentinels: Sequence[str] = field(default=(), repr=False)
+    nodes: Sequence[str] = field(default=(), repr=False)
+    bell: str = field(default="", repr=False)
+
+    def client(self) -> Redis:
+        """For the ledger."""
+        if not self.nodes:
+            return Redis(connection_pool=self._pool(self.url, 32))
+        told = [parse_url(url) for url in self.nodes]
+        options = {name: value for name, value in told[0].items() if name in ("username", "password")}
+        cluster = _Cluster(  # type: ignore[abstract]  # a mistake of its stubs
+            startup_nodes=[ClusterNode(one["host"], one.get("port", 6379)) for one in told],
+            ssl=told[0].get("connection_class") is SSLConnection,
+            require_full_coverage=False,  # partitions on other nodes go on
+            connection_error_retry_attempts=1,
+            **options,
+            **_TIMEOUTS,
+        )
+        return cast(Redis, cluster)  # it has the same commands
+
+    def bell_pool(self) -> ConnectionPool:
+        """For arq, which has several keys in one call, and so can't use a cluster."""
+        return self._pool(self.bell or self.url, 8)
+
+    def _pool(self, url: str, connections: int) -> ConnectionPool:
+        if self.sentinels:
+            return _SentinelPool.of(url, self.sentinels, connections)
+        keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
+        return BlockingConnectionPool.from_url(
+            url, max_connections=connections, timeout=_ANSWER_TIMEOUT, **_TIMEOUTS, **keepalive
+        )
+
+
+class _Cluster(RedisCluster):
+    """Where a node or a slot is missing for now it raises what other clients raise then; redis-py's own error is no
+    `RedisError`, and stands for mistakes of the caller as well."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._given = list(self.nodes_manager.startup_nodes.values())
+
+    async def initialize(self) -> Self:
+        if self._initialize:  # redis-py strikes out nodes that failed, until none is left to ask
+            for node in self._given:
+                self.nodes_manager.startup_nodes.setdefault(node.name, node)
+        try:
+            await super().initialize()
+        except RedisClusterException as error:
+            raise ConnectionError("no node of the cluster answers, or some slots are nowhere") from error
+        return self
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        with _as_outage():
+            return await super().execute_command(*args, **options)
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
+        return _ClusterPipeline(self)  # type: ignore[abstract]  # a mistake of its stubs
+
+
+class _ClusterPipeline(ClusterPipeline):
+    async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:
+        with _as_outage():
+            return await super().execute(raise_on_error, allow_redirections)
+
+
+@contextmanager
+def _as_outage() -> Iterator[None]:
+    try:
+        yield
+    except SlotNotCoveredError as error:
+        raise ConnectionError("a slot of the cluster is nowhere") from error
+
+
+class _SentinelPool(BlockingConnectionPool, SentinelConnectionPool):
+    """Waits for a free connection instead of failing, and asks sentinels with time-outs; arq's own has neither."""
+
+    @classmethod
+    def of(cls, url: str, sentinels: Sequence[str], connections: int) -> "_SentinelPool":
+        told: dict[str, Any] = dict(parse_url(url))
+        name = told.pop("host")
+        told.pop("port", None)
+        secured = told.pop("connection_class", None) is SSLConnection
+        return cls(
+            service_name=name,
+            sentinel_manager=_sentinels(sentinels),
+            connection_class=SentinelManagedSSLConnection if secured else SentinelManagedConnection,
+            max_connections=connections,
+            timeout=round(_ANSWER_TIMEOUT),
+            socket_keepalive=True,
+            **told,
+            **_TIMEOUTS,
+        )
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        if inuse_connections:  # else it is only that another server is the primary now
+            for sentinel in self.sentinel_manager.sentinels:
+                await sentinel.aclose(close_connection_pool=True)
+
+
+def _sentinels(urls: Sequence[str]) -> Sentinel:
+    manager = Sentinel([])  # type: ignore[no-untyped-call]
+    manager.sentinels = [
+        Redis.from_url(url, socket_timeout=_CONNECT_TIMEOUT, socket_connect_timeout=_CONNECT_TIMEOUT) for url in urls
+    ]
+    return manager
 
 
 def client(url: str) -> Redis:
-    return Redis(connection_pool=pool(url))
+    """For one server."""
+    return Servers(url).client()
+
+
+async def close(redis: Redis) -> None:
+    """With all its connections."""
+    if isinstance(redis, RedisCluster):
+        await redis.aclose()
+    else:
+        await redis.aclose(close_connection_pool=True)
+
+
+async def on_each_primary(redis: Redis, *command: str | int) -> list[Any]:
+    """The answers to a command that is about a server, of every server that takes writes."""
+    if not isinstance(redis, RedisCluster):
+        return [await redis.execute_command(*command)]  # type: ignore[no-untyped-call]
+    await redis.initialize()
+    return await asyncio.gather(*(redis.execute_command(*command, target_nodes=node) for node in redis.get_primaries()))
+
+
+async def clocks(redis: Redis, keys: Sequence[str]) -> list[float]:
+    """The time in unix seconds at the server of each key: those of a cluster's nodes may differ."""
+    if not isinstance(redis, RedisCluster):
+        return [_seconds(await redis.time())] * len(keys)
+    await redis.initialize()
+    nodes = [redis.get_node_from_key(key) for key in keys]
+    asked = {node.name: node for node in nodes if node is not None}
+    told = await asyncio.gather(*(redis.execute_command("TIME", target_nodes=node) for node in asked.values()))
+    at = dict(zip(asked, map(_seconds, told), strict=True))
+    return [at[node.name] if node is not None else 0.0 for node in nodes]
+
+
+async def call_on_replicas(
+    redis: Redis, script: AsyncScript, keys: Sequence[str], args: Sequence[Any], *, replicas: int
+) -> Any:
+    """Call a script, and return its answer when so many replicas have what it wrote.
+
+    Raises:
+        ConnectionError: they did not get it in time; it may be lost with the primary.
+        RedisError: the call failed.
+    """
+    call = ("EVALSHA", script.sha, len(keys), *keys, *args)
+    for _ in range(_CALLS):
+        answer, reached = await _on_one_connection(redis, keys[0], call, ("WAIT", replicas, _REPLICAS_MS))
+        if isinstance(answer, NoScriptError):
+            await redis.script_load(script.script)
+        elif isinstance(answer, _REDIRECTED):
+            await redis.aclose()  # the next call asks anew who has which slot
+        elif isinstance(answer, Exception):
+            raise answer
+        elif isinstance(reached, Exception):
+            raise reached
+        elif reached < replicas:
+            raise ConnectionError(f"{reached} replicas have it, {replicas} have to")
+        else:
+            return answer
+    raise ConnectionError("the cluster is being rearranged")
+
+
+async def _on_one_connection(redis: Redis, key: str, *commands: Sequence[Any]) -> list[Any]:
+    """The answers, or errors, one after the other: WAIT is about what came over its own connection before."""
+    if not isinstance(redis, RedisCluster):
+        async with redis.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return await pipe.execute(raise_on_error=False)
+    await redis.initialize()
+    if (node := redis.get_node_from_key(key)) is None:
+        raise ConnectionError("a slot of the cluster is nowhere")
+    sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
+    try:
+        await node.execute_pipeline(sent)
+    except ConnectionError:
+        await redis.aclose()  # the next call asks anew who has which slot
+        raise
+    return [command.result for command in sent]
+
+
+async def replicas_of(redis: Redis) -> int:
+    """How many replicas are connected; in a cluster to the primary that has the fewest."""
+    return min(int(told["connected_slaves"]) for told in await on_each_primary(redis, "INFO", "replication"))
+
+
+def _seconds(time: tuple[int, int]) -> float:
+    return time[0] + time[1] / 1e6
 
 
 async def check_version(redis: Redis) -> None:
@@ -53,20 +271,23 @@ async def check_version(redis: Redis) -> None:
         RedisError: it does not answer.
     """
     try:
-        info: dict[str, Any] = await redis.info("server")
+        infos = await on_each_primary(redis, "INFO", "server")
     except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
         raise ServerProblem("the Redis server does not let us in: check user and password in redis.url") from error
-    valkey = info.get("valkey_version")
-    name, version, oldest = (
-        ("Valkey", valkey, OLDEST_VALKEY) if valkey else ("Redis", info["redis_version"], OLDEST_REDIS)
-    )
-    if tuple(int(part) for part in str(version).split(".")[:2]) < oldest:
-        raise ServerProblem(f"{name} {version} is too old: {name} {oldest[0]}.{oldest[1]} or newer is needed")
+    for info in infos:
+        valkey = info.get("valkey_version")
+        name, version, oldest = (
+            ("Valkey", valkey, OLDEST_VALKEY) if valkey else ("Redis", info["redis_version"], OLDEST_REDIS)
+        )
+        if tuple(int(part) for part in str(version).split(".")[:2]) < oldest:
+            raise ServerProblem(f"{name} {version} is too old: {name} {oldest[0]}.{oldest[1]} or newer is needed")
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether the server as a whole can't serve now, so that the same call may succeed later."""
     if isinstance(error, (ConnectionError, TimeoutError, OSError, BusyLoadingError, OutOfMemoryError)):
+        return True
+    if isinstance(error, (ClusterError, *_REDIRECTED)):  # a node is away, or a slot on its way to another one
         return True
     return isinstance(error, (ReadOnlyError, MasterDownError)) or str(error).startswith(
         ("MISCONF", "BUSY", "NOREPLICAS")

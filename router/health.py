@@ -53,6 +53,7 @@ class Health:
         server = memory = None
         try:
             used = await self._ledger.memory_used()
+            await self._ledger.count_replicas()
             if used > MEMORY_LIMIT:
                 memory = f"{used:.0%} of the server's memory is used; above {MEMORY_LIMIT:.0%} nothing new is taken"
         except (RedisError, OSError) as error:

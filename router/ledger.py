@@ -49,7 +49,9 @@ LANE is ``intake`` or ``sink:NAME``. An intake item is a packed `WaitingFact`, a
 partition, a hash tag: one script call touches one partition only, so the same code runs on a cluster.
 """
 
+import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any, cast
@@ -58,7 +60,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from router import codec
-from router.connection import ServerProblem, check_version
+from router.connection import ServerProblem, call_on_replicas, check_version, clocks, close, replicas_of
+from router.durability import Durability, shortfall
 from router.identity import PARTITIONS, event_of, partition_in
 from router.ledger_gates import GatesLedger
 from router.ledger_keys import (
@@ -95,6 +98,8 @@ from router.records import (
     StoredDelivery,
 )
 
+log = logging.getLogger(__name__)
+
 __all__ = ["INTAKE", "Ledger", "sink_lane"]
 
 SCHEMA_VERSION = 1
@@ -114,9 +119,13 @@ _PURGE_PUT_OFF_SECONDS = 3600.0
 class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedger, GatesLedger):
     """One Redis or Valkey server, spoken to in batches."""
 
-    def __init__(self, redis: Redis, *, state_life: float = 365 * 86400.0) -> None:
+    def __init__(
+        self, redis: Redis, *, state_life: float = 365 * 86400.0, durability: Durability = Durability.MEMORY
+    ) -> None:
         super().__init__(redis)
         self.state_life = state_life
+        self._durability = durability
+        self._replicas = 1
 
     async def open(self) -> None:
         """Check that this server and this ledger can be used.
@@ -125,6 +134,8 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedge
             ServerProblem: the server is away or too old, or another version of ats-router laid the ledger out.
         """
         await check_version(self._redis)
+        if (problem := await shortfall(self._redis, self._durability)) is not None:
+            log.warning("the ledger is less durable than redis.durability says: %s", problem)
         for name, ours in (("schema_version", SCHEMA_VERSION), ("partitions", PARTITIONS)):
             theirs = await self._meta(name)
             if theirs is None:  # asked first: a full server refuses every write
@@ -136,8 +147,13 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedge
     async def _meta(self, name: str) -> bytes | None:
         return await cast("Awaitable[bytes | None]", self._redis.hget("ats:meta", name))
 
+    async def count_replicas(self) -> None:
+        """Where that is asked for, look how many replicas there are: all but one have to get what is accepted."""
+        if self._durability is Durability.REPLICATED:
+            self._replicas = max(1, await replicas_of(self._redis) - 1)
+
     async def close(self) -> None:
-        await self._redis.aclose(close_connection_pool=True)
+        await close(self._redis)
 
     # --- receive ------------------------------------------------------------------------------------------------
 
@@ -163,20 +179,22 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedge
             else:
                 keys.append(key(partition, receipt.mark.bucket))
                 args += [receipt.mark.subject, receipt.mark.value]
-        answers = cast("list[int | RedisError]", await self._scripts["accept"](keys, args))
+        if self._durability is Durability.REPLICATED:
+            script = self._scripts["accept"]
+            answers = await call_on_replicas(self._redis, script, keys, args, replicas=self._replicas)
+        else:
+            answers = await self._scripts["accept"](keys, args)
         return [answer if isinstance(answer, RedisError) else bool(answer) for answer in answers]
 
     # --- lanes --------------------------------------------------------------------------------------------------
 
     async def due_in(self, lane: str) -> list[float | None]:
         """Per partition: seconds until its first subject is due (negative: since when), None where none waits."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for partition in range(PARTITIONS):
-                pipe.zrange(key(partition, f"lane:{lane}"), 0, 0, withscores=True)
-            pipe.time()
-            *firsts, (seconds, microseconds) = await pipe.execute()
-        now = seconds + microseconds / 1e6
-        ahead = [first[0][1] / 1000 - now if first else None for first in firsts]
+        names = [key(partition, f"lane:{lane}") for partition in range(PARTITIONS)]
+        firsts, now = await asyncio.gather(
+            self._each("zrange", [(name, 0, 0) for name in names], withscores=True), clocks(self._redis, names)
+        )
+        ahead = [first[0][1] / 1000 - at if first else None for first, at in zip(firsts, now, strict=True)]
         return [0.0 if seconds is not None and seconds > FURTHEST_SECONDS else seconds for seconds in ahead]
 
     async def claim(self, lane: str, partition: int, most: int, *, newest: int = 0) -> tuple[float | None, list[Claim]]:

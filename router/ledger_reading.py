@@ -13,6 +13,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from router import codec
+from router.connection import on_each_primary
 from router.identity import PARTITIONS, event_of, partition_in
 from router.ledger_keys import SINKS, WORKERS, field, key
 from router.records import (
@@ -224,9 +225,10 @@ class LedgerReader:
         return sorted(name.decode() for name in names)
 
     async def memory(self) -> tuple[int, int]:
-        """The bytes that the server uses, and its limit; 0 where it has none."""
-        info: dict[str, Any] = await self._redis.info("memory")
-        return int(info["used_memory"]), int(info.get("maxmemory", 0))
+        """The bytes that the server uses, and its limit; 0 where it has none. Of a cluster, those of the fullest."""
+        infos = await on_each_primary(self._redis, "INFO", "memory")
+        sizes = [(int(info["used_memory"]), int(info.get("maxmemory", 0))) for info in infos]
+        return max(sizes, key=lambda size: size[0] / size[1] if size[1] else 0.0)
 
     async def memory_used(self) -> float:
         """The share of the server's memory limit that is used, 0 to 1; 0 where it has no limit."""

@@ -19,8 +19,9 @@ from handlers.settings import ConnectSettings
 from router.client import Client
 from router.config import Config, load
 from router.config.partly import without_rules
-from router.connection import client, is_outage
+from router.connection import Servers, is_outage
 from router.destinations import Destination
+from router.durability import Durability
 from router.embedded import socket_of
 from router.ledger import Ledger
 from router.source_records import KeptHook
@@ -115,27 +116,35 @@ def webhook_url(config: Config, source: str) -> str | None:
 
 def data_dir_of(config: Config) -> Path | None:
     """Where the embedded server keeps the ledger; None where the configuration names a server of its own."""
-    return None if config.redis.url is not None else config.redis.data_dir
+    redis = config.redis
+    return redis.data_dir if redis.url is None and redis.sentinel is None and redis.cluster is None else None
 
 
-def url_of(config: Config) -> str:
-    """The URL of the Redis server that is to be used.
+def servers_of(config: Config) -> Servers:
+    """The Redis servers that are to be used.
 
     Raises:
         ServerProblem: it is the embedded one, and that is not running.
     """
-    return config.redis.url.get_secret_value() if config.redis.url is not None else socket_of(config.redis.data_dir)
+    redis = config.redis
+    if (watched := redis.sentinel) is not None:
+        return Servers(watched.url.get_secret_value(), [url.get_secret_value() for url in watched.sentinels])
+    if (cluster := redis.cluster) is not None:
+        nodes = [url.get_secret_value() for url in cluster.nodes]
+        return Servers(nodes=nodes, bell=cluster.bell.get_secret_value())
+    return Servers(redis.url.get_secret_value() if redis.url is not None else socket_of(redis.data_dir))
 
 
 @asynccontextmanager
-async def open_ledger(config: Config, url: str, *, wait: bool) -> AsyncIterator[Ledger]:
+async def open_ledger(config: Config, servers: Servers, *, wait: bool) -> AsyncIterator[Ledger]:
     """The ledger, checked. ``wait``: stay until the server answers, however long it takes.
 
     Raises:
         ServerProblem: this server or this ledger can't be used.
         RedisError: the server does not answer, and ``wait`` is false.
     """
-    ledger = Ledger(client(url), state_life=config.retention.applications)
+    durability = config.redis.durability or Durability.MEMORY
+    ledger = Ledger(servers.client(), state_life=config.retention.applications, durability=durability)
     try:
         while True:
             try:

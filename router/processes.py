@@ -11,7 +11,7 @@ from router.bell import Bell, arq_redis
 from router.client import Client
 from router.config import Config
 from router.config.settings import Server
-from router.connection import end
+from router.connection import Servers, end
 from router.health import Health
 from router.parts import Origin, data_dir_of, open_ledger, sources_of
 from router.protocol import BoundedProtocol
@@ -26,11 +26,11 @@ _LOOK_FOR_CYCLES = 20_000
 """New objects after which Python looks for garbage that reference counts leave; it does after 700 by itself."""
 
 
-async def serve(origin: Origin, config: Config, url: str) -> None:
+async def serve(origin: Origin, config: Config, servers: Servers) -> None:
     """Run the receiver until SIGTERM or SIGINT. ``config`` is what ``origin`` held."""
-    async with open_ledger(config, url, wait=True) as ledger:
+    async with open_ledger(config, servers, wait=True) as ledger:
         health = Health(ledger, data_dir_of(config))
-        bell = Bell(arq_redis(url))
+        bell = Bell(arq_redis(servers))
         receiver = Receiver(sources_of(config), ledger, health, bell, max_body=config.server.max_body)
 
         def use(changed: Config) -> None:
@@ -61,10 +61,10 @@ def http_server(app: Starlette, settings: Server) -> uvicorn.Server:
     )
 
 
-async def work(origin: Origin, config: Config, url: str) -> None:
+async def work(origin: Origin, config: Config, servers: Servers) -> None:
     """Run the worker until SIGTERM or SIGINT. ``config`` is what ``origin`` held."""
-    async with open_ledger(config, url, wait=True) as ledger, Client() as http:
-        worker = Worker(ledger, url, http, config)
+    async with open_ledger(config, servers, wait=True) as ledger, Client() as http:
+        worker = Worker(ledger, servers, http, config)
         _spare_collector()
         reloading = asyncio.create_task(Reloader(origin, config, ledger, worker.use, notes_rules=True).run())
         try:

@@ -16,7 +16,7 @@ from router.assess import TEST_HEADER, make_test_mark
 from router.client import Client, checked_url
 from router.config import Config
 from router.connection import ServerProblem
-from router.parts import kept_secrets, knowing, open_ledger, sources_of, url_of
+from router.parts import kept_secrets, knowing, open_ledger, servers_of, sources_of
 from router.schema import EventType, Outcome
 from router.story import events_of
 
@@ -134,7 +134,7 @@ async def send_story(
         raise NotSent(f"what answers at {base} is no router: it kept nothing")
     say(f"The router answered {sent.status}: {sent.words}, kept as {sent.receipt}.")
     try:
-        async with open_ledger(config, url_of(config), wait=False) as ledger:
+        async with open_ledger(config, servers_of(config), wait=False) as ledger:
             events = await events_of(ledger, sent.receipt, within=_PATIENCE_SECONDS)
     except ServerProblem:
         if not elsewhere:
@@ -154,7 +154,7 @@ async def _signing(config: Config, source: str) -> Handler:
     """
     known = sources_of(config)[source]
     if isinstance(known.handler.settings, ConnectSettings) and not known.handler.settings.secrets:
-        async with open_ledger(config, url_of(config), wait=False) as ledger:
+        async with open_ledger(config, servers_of(config), wait=False) as ledger:
             known = knowing(known, kept_secrets((await ledger.hooks()).get(source, ())))
         if not known.handler.settings.secrets:
             how = f"`ats-router connect {source}` fetches it" if isinstance(known.handler, Connects) else "set it"

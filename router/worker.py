@@ -16,7 +16,7 @@ from handlers.enriching import Enriches
 from router.bell import chore, listen
 from router.client import Client
 from router.config import Config
-from router.connection import end
+from router.connection import Servers, end
 from router.enriching import Enricher
 from router.identity import PARTITIONS
 from router.intake import Intake, Job
@@ -45,9 +45,9 @@ _PURGE_CHUNK = 100
 class Worker:
     """Works every lane until told to stop, by a configuration that may change meanwhile."""
 
-    def __init__(self, ledger: Ledger, url: str, client: Client, config: Config) -> None:
+    def __init__(self, ledger: Ledger, servers: Servers, client: Client, config: Config) -> None:
         self._ledger = ledger
-        self._url = url
+        self._servers = servers
         self._client = client
         self._config = config
         self._sources: dict[str, Source] = {}
@@ -68,7 +68,7 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         self.use(self._config)
         self._start(self._intake_loop.run())
-        listening = asyncio.create_task(listen(self._url, self._on_ring, self._chores()))
+        listening = asyncio.create_task(listen(self._servers, self._on_ring, self._chores()))
         stopped = asyncio.create_task(stop.wait())
         showing = asyncio.create_task(self._show())
         log.info("working", extra={"lanes": [INTAKE, *map(sink_lane, self._sinks)]})

@@ -14,7 +14,7 @@ from router.config import check as look_at
 from router.config.advice import newest
 from router.config.editor import config_schema
 from router.connection import ServerProblem
-from router.parts import open_ledger, url_of
+from router.parts import open_ledger, servers_of
 from router.preview import NotAnEvent, print_preview, read_event, rendered, sample_event
 from router.schema import Event, EventType
 from router.seen import seen_in
@@ -51,7 +51,7 @@ def _seen(config: Config) -> Seen | None:
     """What came so far; None where no router runs."""
 
     async def opened() -> Seen:
-        async with open_ledger(config, url_of(config), wait=False) as ledger:
+        async with open_ledger(config, servers_of(config), wait=False) as ledger:
             return await seen_in(ledger)
 
     try:

@@ -29,7 +29,7 @@ from router.cli.shared import (
 from router.client import NoAnswer
 from router.embedded import EmbeddedServer
 from router.logs import log_as_json
-from router.parts import Origin, data_dir_of, url_of
+from router.parts import Origin, data_dir_of, servers_of
 from router.sending import NotSent, SampleStory, base_url, send_story
 
 _PATIENCE_SECONDS = 5.0
@@ -74,7 +74,7 @@ def serve_command(
     from router.processes import serve
 
     with told():
-        uvloop.run(serve(Origin(config, data_dir, host, port), settings, url_of(settings)))
+        uvloop.run(serve(Origin(config, data_dir, host, port), settings, servers_of(settings)))
 
 
 @app.command("work")
@@ -88,7 +88,7 @@ def work_command(config: ConfigOption = CONFIG, data_dir: DataDirOption = None) 
     from router.processes import work
 
     with told():
-        uvloop.run(work(Origin(config, data_dir), settings, url_of(settings)))
+        uvloop.run(work(Origin(config, data_dir), settings, servers_of(settings)))
 
 
 @app.command("demo")

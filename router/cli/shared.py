@@ -22,7 +22,7 @@ from rich.progress import (
 from router.config import Config, ConfigErrors
 from router.connection import ServerProblem
 from router.ledger import Ledger
-from router.parts import Origin, open_ledger, url_of
+from router.parts import Origin, open_ledger, servers_of
 from router.supervisor import WRONG_CONFIG
 from router.wording import did_you_mean, listed
 
@@ -92,7 +92,7 @@ def on_ledger(config: Config, work: Callable[[Ledger], Coroutine[Any, Any, T]]) 
     """What ``work`` gives with the ledger of a running server."""
 
     async def opened() -> T:
-        async with open_ledger(config, url_of(config), wait=False) as ledger:
+        async with open_ledger(config, servers_of(config), wait=False) as ledger:
             return await work(ledger)
 
     with told():

@@ -39,7 +39,7 @@ from router.config.check import load_tests
 from router.connection import ServerProblem
 from router.inspection import Misuse, handler_for
 from router.ledger import Ledger
-from router.parts import open_ledger, sources_of, url_of
+from router.parts import open_ledger, servers_of, sources_of
 from router.preview import NotAnEvent, read_event
 from router.schema import Event
 from router.trying.cases import Stored, print_results, run_case, wanted_events
@@ -89,7 +89,7 @@ def _stored(settings: Config, ids: Sequence[str]) -> Stored:
     """The stored events that tests are about, or why one can't be had: then only its tests fail."""
 
     async def read() -> Sequence[bytes | None]:
-        async with open_ledger(settings, url_of(settings), wait=False) as ledger:
+        async with open_ledger(settings, servers_of(settings), wait=False) as ledger:
             return await ledger.read_bodies(ids)
 
     try:

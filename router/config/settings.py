@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,11 +16,13 @@ from pydantic import (
     RootModel,
     SecretStr,
     SerializeAsAny,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from handlers.settings import SourceSettings
 from handlers.stages import StageKinds
+from router.durability import Durability
 from router.edition import Edition
 from router.rules import Ruleset, SendTo
 from router.schema import StageKind
@@ -66,14 +68,55 @@ def _redis_url(value: object) -> object:
     return str(value)
 
 
-class Redis(_Settings):
-    """The ledger's server. Without ``url`` the embedded one, with its data in ``data_dir``."""
+RedisUrl = Annotated[SecretStr, BeforeValidator(_redis_url)]
 
-    url: Annotated[SecretStr | None, BeforeValidator(_redis_url)] = Field(
+
+class Watched(_Settings):
+    """A server with replicas, one of which takes over when it fails."""
+
+    url: RedisUrl = Field(description="As for one server, with the name that the sentinels watch in place of a host.")
+    sentinels: OneOrSeveral[RedisUrl] = Field(min_length=1, description="Their addresses: redis://HOST:26379.")
+
+
+class Spread(_Settings):
+    """A Redis or Valkey Cluster."""
+
+    nodes: OneOrSeveral[RedisUrl] = Field(min_length=1, description="Some of its nodes: redis://HOST:6379.")
+    bell: RedisUrl = Field(
+        description="A small server beside the cluster, for what wakes workers; nothing is lost there."
+    )
+
+
+class Redis(_Settings):
+    """The ledger's servers. Without ``url``, ``sentinel`` and ``cluster`` the embedded one, with its data in
+    ``data_dir``."""
+
+    url: RedisUrl | None = Field(
         None, description="Your own server: redis://HOST:6379/0, rediss:// with TLS, unix:///PATH for a socket."
+    )
+    sentinel: Watched | None = Field(None, description="Your own servers that sentinels watch, instead of url.")
+    cluster: Spread | None = Field(None, description="Your own cluster, instead of url.")
+    durability: Durability | None = Field(
+        None, description="What a success code promises: memory, aof (on disk) or replicated. See docs/scaling.md."
     )
     data_dir: Path = Field(Path("data"), description="Where the router's own server keeps its data, beside this file.")
     max_memory: Bytes = Field(10**9, ge=16 * 1024**2, description="The embedded server takes no more.")
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Self:
+        places = [name for name in ("url", "sentinel", "cluster") if getattr(self, name) is not None]
+        if len(places) > 1:
+            raise PydanticCustomError(
+                "several_ledgers",
+                "{places} say different places for the ledger: keep one",
+                {"places": " and ".join(places)},
+            )
+        if not places and self.durability is Durability.REPLICATED:
+            raise PydanticCustomError(
+                "no_replicas",
+                "the router's own server has no replicas: name servers of yours under sentinel or cluster",
+            )
+        return self
 
 
 class Company(_Settings):

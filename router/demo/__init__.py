@@ -21,7 +21,7 @@ from router.connection import ServerProblem
 from router.demo.endpoint import Service, SlackStandIn
 from router.demo.process import DemoFailed, router_process, until_ready
 from router.demo.telling import Teller
-from router.parts import open_ledger, url_of
+from router.parts import open_ledger, servers_of
 
 
 async def run(console: Console) -> int:
@@ -60,7 +60,7 @@ async def _run_in(folder: Path, console: Console) -> None:
         port = config.server.port
         async with router_process(example_config(), folder, port, environment) as router, Client() as client:
             await until_ready(client, port, router)
-            async with open_ledger(config, url_of(config), wait=True) as ledger:
+            async with open_ledger(config, servers_of(config), wait=True) as ledger:
                 await Teller(console, config, service, slack, staging, client, ledger).run()
     finally:
         await service.stop()

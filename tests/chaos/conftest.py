@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from router.connection import Servers
 from router.embedded import EmbeddedServer
 from tests.chaos.harness import MEMORY, Rig, make_rig
 
@@ -38,6 +39,6 @@ def own_server() -> Iterator[EmbeddedServer]:
 
 @pytest.fixture
 async def own_rig(own_server: EmbeddedServer) -> AsyncIterator[Rig]:
-    async with make_rig(own_server.url) as rig:
+    async with make_rig(Servers(own_server.url)) as rig:
         yield rig
         assert rig.checked, "the test did not get to its end"

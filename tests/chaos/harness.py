@@ -30,7 +30,9 @@ from redis.exceptions import RedisError
 from handlers.base import Handler, Post, Sample
 from router.client import Client, NoAnswer
 from router.config import load
-from router.connection import ServerProblem, client
+from router.connection import ServerProblem, Servers
+from router.connection import close as close_redis
+from router.durability import Durability
 from router.embedded import EmbeddedServer, socket_of
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.parts import sources_of
@@ -289,11 +291,26 @@ class Program:
         return [int(pid) for text in self.said(f"{name} started") for pid in re.findall(r"\(pid (\d+)\)", text)]
 
 
+def written(servers: Servers) -> str:
+    """As under ``redis`` in a configuration."""
+    if servers.sentinels:
+        return f"sentinel: {{url: '{servers.url}', sentinels: {list(servers.sentinels)}}}"
+    if servers.nodes:
+        return f"cluster: {{nodes: {list(servers.nodes)}, bell: '{servers.bell}'}}"
+    return f"url: '{servers.url}'"
+
+
 class Rig:
     """An installation in a folder of its own, with an ATS before it and an endpoint behind it."""
 
     def __init__(
-        self, folder: Path, endpoint: Endpoint, client: Client, redis_url: str | None, places: Mapping[str, Place]
+        self,
+        folder: Path,
+        endpoint: Endpoint,
+        client: Client,
+        servers: Servers | None,
+        places: Mapping[str, Place],
+        durability: Durability | None,
     ) -> None:
         self.folder = folder
         self.endpoint = endpoint
@@ -302,16 +319,18 @@ class Rig:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.client = client
-        self._redis_url = redis_url
+        self._servers = servers
         self.config = folder / "config.yaml"
-        redis = f"data_dir: {folder}/data" if redis_url is None else "url: ${REDIS}"
+        redis = f"data_dir: {folder}/data" if servers is None else written(servers)
+        if durability is not None:
+            redis += f"\n  durability: {durability}"
         further = "\n  ".join(
             f"{sink}: {{type: {place.type}, url: '${{URL_OF_{sink}}}', {place.settings}}}"
             for sink, place in places.items()
         )
         config = _CONFIG.replace("$REDIS", redis).replace("$SINKS", further).replace("$NAMES", ", ".join(places))
         self.config.write_text(config)
-        given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url, "REDIS": redis_url or ""}
+        given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url}
         given |= {f"URL_OF_{sink}": place.url for sink, place in places.items()}
         self.environment = {**os.environ, **given}
         self._lanes = (INTAKE, *map(sink_lane, (SINK, *places)))
@@ -358,17 +377,17 @@ class Rig:
         try:
             yield redis
         finally:
-            await redis.aclose(close_connection_pool=True)
+            await close_redis(redis)
 
     async def _answering(self) -> Redis:
         give_up = time.monotonic() + PROMISED_SECONDS
         while True:
             try:
-                redis = client(self._redis_url or socket_of(self.folder / "data"))
+                redis = (self._servers or Servers(socket_of(self.folder / "data"))).client()
                 try:
                     await redis.ping()
                 except RedisError:
-                    await redis.aclose(close_connection_pool=True)
+                    await close_redis(redis)
                     raise
                 return redis
             except (ServerProblem, RedisError):
@@ -410,7 +429,7 @@ class Rig:
                 if str(self.config) in _ps(pid, "command"):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-        if self._redis_url is None:
+        if self._servers is None:
             with suppress(ServerProblem):
                 socket_of(self.folder / "data")  # nothing answers, where `up` could end it
                 left = EmbeddedServer(self.folder / "data", MEMORY)
@@ -458,13 +477,15 @@ class Rig:
 
 
 @asynccontextmanager
-async def make_rig(redis_url: str | None = None, places: Mapping[str, Place] | None = None) -> AsyncIterator[Rig]:
-    """Without a URL the embedded server is used, which only `up` starts. After an error in here the folder stays."""
+async def make_rig(
+    servers: Servers | None = None, places: Mapping[str, Place] | None = None, durability: Durability | None = None
+) -> AsyncIterator[Rig]:
+    """Without servers the embedded one is used, which only `up` starts. After an error in here the folder stays."""
     folder = Path(tempfile.mkdtemp(prefix="ats-"))  # pytest's own folders are too long for a socket
     async with AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(Endpoint())
         http = await stack.enter_async_context(Client())
-        rig = Rig(folder, endpoint, http, redis_url, places or {})
+        rig = Rig(folder, endpoint, http, servers, places or {}, durability)
         try:
             yield rig
         except BaseException as failed:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from router.connection import Servers
 from router.embedded import EmbeddedServer
 from router.ledger import Ledger
 from router.ledger_keys import deliveries_index
@@ -232,7 +233,7 @@ async def test_a_worker_that_dies_while_the_file_is_broken_comes_back_when_it_is
 
 
 async def test_two_workers_see_a_change_and_its_record_once(own_server: EmbeddedServer, second: Endpoint) -> None:
-    async with make_rig(own_server.url) as rig:
+    async with make_rig(Servers(own_server.url)) as rig:
         programs = [rig.start("serve"), rig.start("work"), rig.start("work")]
         await rig.ready()
         await eventually(lambda: all(program.said("working") for program in programs[1:]))

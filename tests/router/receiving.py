@@ -20,7 +20,7 @@ from handlers.settings import SecretSettings
 from router.assess import TEST_HEADER, make_test_mark
 from router.bell import Bell, arq_redis
 from router.config.settings import Server
-from router.connection import client
+from router.connection import Servers, client
 from router.health import Health
 from router.ledger import Ledger
 from router.parts import Source
@@ -95,7 +95,7 @@ class Running:
             self._sources,
             self.ledger,
             self.health,
-            Bell(arq_redis(self._url)),
+            Bell(arq_redis(Servers(self._url))),
             max_body=self._max_body,
         )
         self._server = http_server(receiver.app(), Server())

@@ -11,7 +11,7 @@ from redis import Redis as BlockingRedis
 
 from router import bell as bell_module
 from router.bell import Bell, arq_redis, chore, listen
-from router.connection import end
+from router.connection import Servers, end
 from tests.factories import until
 from tests.valkey import Valkey
 
@@ -22,7 +22,7 @@ SOON = 0.2
 async def listening(url: str, chores: Sequence[CronJob] = ()) -> AsyncIterator[list[int]]:
     """The partitions that were rung."""
     heard: list[int] = []
-    task = asyncio.create_task(listen(url, heard.extend, chores))
+    task = asyncio.create_task(listen(Servers(url), heard.extend, chores))
     try:
         yield heard
     finally:
@@ -31,7 +31,7 @@ async def listening(url: str, chores: Sequence[CronJob] = ()) -> AsyncIterator[l
 
 @asynccontextmanager
 async def a_bell(url: str) -> AsyncIterator[Bell]:
-    bell = Bell(arq_redis(url))
+    bell = Bell(arq_redis(Servers(url)))
     try:
         yield bell
     finally:
@@ -107,7 +107,7 @@ async def test_the_loss_of_all_of_arqs_keys_is_survived(url: str) -> None:
 
 
 async def test_what_others_put_into_the_queue_is_survived(url: str) -> None:
-    async with listening(url) as heard, a_bell(url) as bell, arq_redis(url) as others:
+    async with listening(url) as heard, a_bell(url) as bell, arq_redis(Servers(url)) as others:
         await heard_again(bell, heard, 1)
         await others.enqueue_job("no such function")
         await others.enqueue_job("ring", "not", "numbers", None)
@@ -124,7 +124,7 @@ async def test_a_listener_ends_when_it_is_told_to_whatever_it_does(url: str) -> 
     """redis-py loses a cancellation now and then under Python 3.11."""
     async with a_bell(url) as bell:
         for n in range(20):
-            task = asyncio.create_task(listen(url, lambda _: None, []))
+            task = asyncio.create_task(listen(Servers(url), lambda _: None, []))
             for _ in range(n % 5):
                 bell.ring(1)
                 await asyncio.sleep(0.003)
