@@ -133,8 +133,7 @@ class Greenhouse(Handler):
             return ignored(action, NO_TYPE)
         fact = tell(action, body.need_node("payload"))
         # the header is not signed: it names the delivery for people, but two deliveries are told apart by their bodies
-        if (delivery := receipt.header(_DELIVERY_ID)) is not None:
-            fact = fact.model_copy(update={"vendor_event_id": delivery})
+        fact = fact.model_copy(update={"vendor_event_id": receipt.header(_DELIVERY_ID)})
         return Normalised(Disposition.EVENTS, action, (fact,), soft_drift=body.soft_drift)
 
     def sign(self, body: bytes, at: datetime) -> Post:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.cluster import ClusterNode, ClusterPipeline, PipelineCommand, RedisCluster
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline, RedisCluster
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.sentinel import (
     Sentinel,
@@ -19,7 +19,6 @@ from redis.asyncio.sentinel import (
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
-from redis.commands.core import AsyncScript
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -31,7 +30,6 @@ from redis.exceptions import (
     MasterDownError,
     MovedError,
     NoPermissionError,
-    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
@@ -52,9 +50,8 @@ _TIMEOUTS: dict[str, Any] = {
 }
 """redis-py 5 would wait for ever."""
 
-_REPLICAS_MS = 1000
-_CALLS = 3
-_REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
+REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
+"""What a node answers that does not have the slot now."""
 
 
 class ServerProblem(Exception):
@@ -208,57 +205,6 @@ async def clocks(redis: Redis, keys: Sequence[str]) -> list[float]:
     return [at[node.name] if node is not None else 0.0 for node in nodes]
 
 
-async def call_on_replicas(
-    redis: Redis, script: AsyncScript, keys: Sequence[str], args: Sequence[Any], *, replicas: int
-) -> Any:
-    """Call a script, and return its answer when so many replicas have what it wrote.
-
-    Raises:
-        ConnectionError: they did not get it in time; it may be lost with the primary.
-        RedisError: the call failed.
-    """
-    call = ("EVALSHA", script.sha, len(keys), *keys, *args)
-    for _ in range(_CALLS):
-        answer, reached = await _on_one_connection(redis, keys[0], call, ("WAIT", replicas, _REPLICAS_MS))
-        if isinstance(answer, NoScriptError):
-            await redis.script_load(script.script)
-        elif isinstance(answer, _REDIRECTED):
-            await redis.aclose()  # the next call asks anew who has which slot
-        elif isinstance(answer, Exception):
-            raise answer
-        elif isinstance(reached, Exception):
-            raise reached
-        elif reached < replicas:
-            raise ConnectionError(f"{reached} replicas have it, {replicas} have to")
-        else:
-            return answer
-    raise ConnectionError("the cluster is being rearranged")
-
-
-async def _on_one_connection(redis: Redis, key: str, *commands: Sequence[Any]) -> list[Any]:
-    """The answers, or errors, one after the other: WAIT is about what came over its own connection before."""
-    if not isinstance(redis, RedisCluster):
-        async with redis.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            return await pipe.execute(raise_on_error=False)
-    await redis.initialize()
-    if (node := redis.get_node_from_key(key)) is None:
-        raise ConnectionError("a slot of the cluster is nowhere")
-    sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
-    try:
-        await node.execute_pipeline(sent)
-    except ConnectionError:
-        await redis.aclose()  # the next call asks anew who has which slot
-        raise
-    return [command.result for command in sent]
-
-
-async def replicas_of(redis: Redis) -> int:
-    """How many replicas are connected; in a cluster to the primary that has the fewest."""
-    return min(int(told["connected_slaves"]) for told in await on_each_primary(redis, "INFO", "replication"))
-
-
 def _seconds(time: tuple[int, int]) -> float:
     return time[0] + time[1] / 1e6
 
@@ -287,7 +233,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether the server as a whole can't serve now, so that the same call may succeed later."""
     if isinstance(error, (ConnectionError, TimeoutError, OSError, BusyLoadingError, OutOfMemoryError)):
         return True
-    if isinstance(error, (ClusterError, *_REDIRECTED)):  # a node is away, or a slot on its way to another one
+    if isinstance(error, (ClusterError, *REDIRECTED)):  # a node is away, or a slot on its way to another one
         return True
     return isinstance(error, (ReadOnlyError, MasterDownError)) or str(error).startswith(
         ("MISCONF", "BUSY", "NOREPLICAS")

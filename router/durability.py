@@ -1,11 +1,18 @@
 """How safe the ledger's servers are asked to keep what was accepted, and whether they do."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.asyncio.cluster import PipelineCommand, RedisCluster
+from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError, NoScriptError, ResponseError
 
-from router.connection import on_each_primary
+from router.connection import REDIRECTED, on_each_primary
+
+_REPLICAS_MS = 1000
+_CALLS = 3
 
 
 class Durability(StrEnum):
@@ -31,3 +38,54 @@ async def shortfall(redis: Redis, durability: Durability) -> str | None:
         if durability is Durability.REPLICATED and int(settings["min-replicas-to-write"]) < 1:
             return "a server lacks `min-replicas-to-write 1`; cut off from the others it would go on taking webhooks"
     return None
+
+
+async def call_on_replicas(
+    redis: Redis, script: AsyncScript, keys: Sequence[str], args: Sequence[Any], *, replicas: int
+) -> Any:
+    """Call a script, and return its answer when so many replicas have what it wrote.
+
+    Raises:
+        ConnectionError: they did not get it in time; it may be lost with the primary.
+        RedisError: the call failed.
+    """
+    call = ("EVALSHA", script.sha, len(keys), *keys, *args)
+    for _ in range(_CALLS):
+        answer, reached = await _on_one_connection(redis, keys[0], call, ("WAIT", replicas, _REPLICAS_MS))
+        if isinstance(answer, NoScriptError):
+            await redis.script_load(script.script)
+        elif isinstance(answer, REDIRECTED):
+            await redis.aclose()  # the next call asks anew who has which slot
+        elif isinstance(answer, Exception):
+            raise answer
+        elif isinstance(reached, Exception):
+            raise reached
+        elif reached < replicas:
+            raise ConnectionError(f"{reached} replicas have it, {replicas} have to")
+        else:
+            return answer
+    raise ConnectionError("the cluster is being rearranged")
+
+
+async def _on_one_connection(redis: Redis, key: str, *commands: Sequence[Any]) -> list[Any]:
+    """The answers, or errors, one after the other: WAIT is about what came over its own connection before."""
+    if not isinstance(redis, RedisCluster):
+        async with redis.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return await pipe.execute(raise_on_error=False)
+    await redis.initialize()
+    if (node := redis.get_node_from_key(key)) is None:
+        raise ConnectionError("a slot of the cluster is nowhere")
+    sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
+    try:
+        await node.execute_pipeline(sent)
+    except ConnectionError:
+        await redis.aclose()  # the next call asks anew who has which slot
+        raise
+    return [command.result for command in sent]
+
+
+async def replicas_of(redis: Redis) -> int:
+    """How many replicas are connected; in a cluster to the primary that has the fewest."""
+    return min(int(told["connected_slaves"]) for told in await on_each_primary(redis, "INFO", "replication"))

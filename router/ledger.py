@@ -60,8 +60,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from router import codec
-from router.connection import ServerProblem, call_on_replicas, check_version, clocks, close, replicas_of
-from router.durability import Durability, shortfall
+from router.connection import ServerProblem, check_version, clocks, close
+from router.durability import Durability, call_on_replicas, replicas_of, shortfall
 from router.identity import PARTITIONS, event_of, partition_in
 from router.ledger_gates import GatesLedger
 from router.ledger_keys import (

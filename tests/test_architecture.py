@@ -41,6 +41,7 @@ CLIENTS_OF_REDIS = {
         "ledger_rules",
         "ledger_sources",
         "connection",
+        "durability",
         "bell",
         "embedded",
     )

@@ -94,10 +94,10 @@ async def test_a_full_server_can_be_opened_so_that_it_drains(full: None, ledger:
 async def test_a_server_that_is_too_old_is_refused(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, info: dict[str, str]
 ) -> None:
-    async def old(self: Redis, section: str) -> dict[str, str]:
+    async def old(self: Redis, *command: str) -> dict[str, str]:
         return info
 
-    monkeypatch.setattr(Redis, "info", old)
+    monkeypatch.setattr(Redis, "execute_command", old)
     with pytest.raises(ServerProblem, match="too old"):
         await ledger.open()
 
