@@ -2,12 +2,15 @@
 
 import asyncio
 import shutil
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from router.ledger import Ledger
+from router.ledger import INTAKE, Ledger, sink_lane
+from router.records import GateState
 
 MEMORY_LIMIT = 0.85
 """Share of the server's memory above which nothing new is taken, so that workers keep room to work the backlog off."""
@@ -36,11 +39,23 @@ class Condition:
         return {part: text for part in ("server", "memory", "disk") if (text := getattr(self, part)) is not None}
 
 
-class Health:
-    """Keeps `condition` up to date. ``data_dir`` is where the embedded server writes; None where there is none."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What more workers would help with: subjects that wait, and for how many seconds the oldest has been due."""
 
-    def __init__(self, ledger: Ledger, data_dir: Path | None) -> None:
+    waiting: int = 0
+    oldest_due_s: float = 0.0
+
+
+class Health:
+    """Keeps `condition` up to date. ``data_dir`` is where the embedded server writes; None where there is none.
+    ``sinks`` are the configured ones."""
+
+    def __init__(self, ledger: Ledger, data_dir: Path | None, sinks: Collection[str] = ()) -> None:
         self.condition = Condition()
+        self.sinks = sinks
+        self._waiting = Waiting()
+        self._counted_at = float("-inf")
         self._ledger = ledger
         self._data_dir = data_dir
 
@@ -59,6 +74,21 @@ class Health:
         except (RedisError, OSError) as error:
             server = f"the Redis server does not answer ({type(error).__name__})"
         self.condition = Condition(server, memory, self._disk())
+
+    async def waiting(self) -> Waiting:
+        """As of this second. A sink that fails or refuses us is left out: its deliveries wait for it, not for workers.
+
+        Raises:
+            RedisError: the server does not answer.
+        """
+        if time.monotonic() - self._counted_at >= _LOOK_SECONDS:
+            self._counted_at = time.monotonic()
+            gates = {sink: await self._ledger.read_gate(sink) for sink in self.sinks}
+            lanes = [INTAKE, *(sink_lane(sink) for sink, gate in gates.items() if gate.state is GateState.CLOSED)]
+            backlogs = [await self._ledger.backlog(lane) for lane in lanes]
+            waiting = sum(backlog.subjects - backlog.leased for backlog in backlogs)
+            self._waiting = Waiting(waiting, round(max(backlog.oldest_due for backlog in backlogs), 1))
+        return self._waiting
 
     def _disk(self) -> str | None:
         if self._data_dir is None:

@@ -29,12 +29,13 @@ _LOOK_FOR_CYCLES = 20_000
 async def serve(origin: Origin, config: Config, servers: Servers) -> None:
     """Run the receiver until SIGTERM or SIGINT. ``config`` is what ``origin`` held."""
     async with open_ledger(config, servers, wait=True) as ledger:
-        health = Health(ledger, data_dir_of(config))
+        health = Health(ledger, data_dir_of(config), config.sinks)
         bell = Bell(arq_redis(servers))
         receiver = Receiver(sources_of(config), ledger, health, bell, max_body=config.server.max_body)
 
         def use(changed: Config) -> None:
             receiver.use(sources_of(changed), max_body=changed.server.max_body)
+            health.sinks = changed.sinks
 
         reloading = asyncio.create_task(Reloader(origin, config, ledger, use, notes_rules=False).run())
         _spare_collector()

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -43,7 +44,7 @@ class TooLarge(Exception):
 
 
 class Receiver:
-    """``POST /webhooks/{source}[/{rest}]``, ``/healthz`` and ``/readyz``."""
+    """``POST /webhooks/{source}[/{rest}]``, ``/healthz``, ``/readyz``, and ``/backlog`` for what scales workers."""
 
     def __init__(
         self, sources: Mapping[str, Source], ledger: Ledger, health: Health, bell: Bell, *, max_body: int
@@ -65,6 +66,7 @@ class Receiver:
             Route("/webhooks/{source}/{rest:path}", self._webhook, methods=["POST"]),
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
+            Route("/backlog", self._backlog),
         ]
         return Starlette(
             routes=routes, lifespan=self._lifespan, exception_handlers={404: _not_found, 405: _not_allowed}
@@ -87,6 +89,13 @@ class Receiver:
         problems = self._health.condition.problems
         status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
         return JSONResponse({"ready": not problems, "problems": problems}, status)
+
+    async def _backlog(self, _request: Request) -> Response:
+        try:
+            return JSONResponse(asdict(await self._health.waiting()))
+        except (RedisError, OSError):
+            detail = "The Redis server does not answer."
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=_ASK_AGAIN_SECONDS)
 
     async def _webhook(self, request: Request) -> Response:
         """Answer one webhook, and log one line about it: never the path's rest, the headers or the body."""

@@ -40,7 +40,7 @@ def cluster() -> Iterator[Cluster]:
 
 @asynccontextmanager
 async def running(servers: Servers, title: str) -> AsyncIterator[Rig]:
-    """One receiver and two workers, and an ATS that moves candidates all the time; the promise is checked at the end."""
+    """One receiver, two workers, and an ATS that moves candidates all the time; at the end the promise is checked."""
     async with make_rig(servers, durability=Durability.REPLICATED) as rig:
         for command in ("serve", "work", "work"):
             rig.start(command)

@@ -6,8 +6,10 @@ from redis.asyncio import Redis
 
 from router import health as health_module
 from router.connection import client, end
-from router.health import Condition, Health
-from router.ledger import Ledger
+from router.health import Condition, Health, Waiting
+from router.ledger import Ledger, sink_lane
+from router.records import Backlog, GateState
+from tests.factories import PARTITION, make_receipt, put_deliveries
 
 
 async def looked(ledger: Ledger, data_dir: Path | None = None) -> Condition:
@@ -68,3 +70,38 @@ async def test_the_watch_sees_a_change_by_itself(ledger: Ledger, monkeypatch: py
         while health.condition.problems:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     await end(watching)
+
+
+# --- what more workers would help with ------------------------------------------------------------------------------
+
+
+async def test_what_waits_and_since_when_is_told_for_intake_and_for_sinks_that_work(ledger: Ledger) -> None:
+    health = Health(ledger, None, ["works", "fails"])
+    assert await health.waiting() == Waiting(0, 0.0)
+    await put_deliveries(ledger, "works", ["a", "b"])
+    await put_deliveries(ledger, "fails", ["a", "b", "c"], "other")
+    await ledger.trip("fails", GateState.OPEN, "http_500", probe=False)
+    await ledger.accept(PARTITION, [make_receipt("in intake", [("subject", b"item")])])
+    await asyncio.sleep(health_module._LOOK_SECONDS + 0.2)
+    told = await health.waiting()
+    assert told.waiting == 3
+    assert 1.0 < told.oldest_due_s < 5.0
+
+
+async def test_what_is_being_worked_on_does_not_wait(ledger: Ledger) -> None:
+    await put_deliveries(ledger, "works", ["a", "b"])
+    await ledger.claim(sink_lane("works"), PARTITION, 1)
+    assert (await Health(ledger, None, ["works"]).waiting()).waiting == 1
+
+
+async def test_however_often_it_is_asked_the_server_is_asked_once_a_second(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = Health(ledger, None)
+    before = await health.waiting()
+
+    async def never(lane: str) -> Backlog:
+        raise AssertionError(lane)
+
+    monkeypatch.setattr(ledger, "backlog", never)
+    assert await health.waiting() == before

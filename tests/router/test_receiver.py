@@ -529,6 +529,17 @@ def test_it_is_healthy_but_not_ready_without_a_server(tmp_path: Path) -> None:
         assert receiver.post(PING).status == 200
 
 
+def test_the_backlog_is_told_to_what_scales_workers(receiver: Running) -> None:
+    receiver.post(MOVED)
+    told = receiver.ask("GET", "/backlog")
+    assert (told.status, set(told.json)) == (200, {"waiting", "oldest_due_s"})
+
+
+def test_without_the_server_the_backlog_is_not_known(tmp_path: Path) -> None:
+    with running(f"unix://{tmp_path}/nothing.sock") as receiver:
+        assert receiver.ask("GET", "/backlog").status == 503
+
+
 # --- logs -----------------------------------------------------------------------------------------------------------
 
 
