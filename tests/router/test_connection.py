@@ -1,0 +1,141 @@
+"""The ledger on a cluster, and on a server that sentinels name; what happens when one dies is in `tests/chaos`."""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ConnectionError, SlotNotCoveredError
+
+from router.bell import Bell, arq_redis, listen
+from router.connection import Servers, clocks, close, end, is_outage
+from router.identity import PARTITIONS
+from router.ledger import INTAKE, Ledger, sink_lane
+from router.ledger_keys import key
+from tests.router.bulk import SINK, Bulk, fill
+from tests.topologies import NAME, Cluster, Watched
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="ats-") as folder, Cluster(Path(folder)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watched]:
+    with tempfile.TemporaryDirectory(prefix="ats-") as folder, Watched(Path(folder)) as watched:
+        yield watched
+
+
+@pytest.fixture
+async def spread(cluster: Cluster) -> AsyncIterator[Ledger]:
+    for node in cluster.nodes[:3]:
+        node.ask("FLUSHALL")
+    ledger = Ledger(Servers(nodes=cluster.urls).client())
+    await ledger.open()
+    yield ledger
+    await ledger.close()
+
+
+def client_of(ledger: Ledger) -> Any:
+    return cast(RedisCluster, ledger._redis)
+
+
+async def test_a_ledger_on_a_cluster_takes_routes_and_lists_events(spread: Ledger) -> None:
+    await fill(spread, 40, Bulk(dead_every=10))
+    assert (await spread.counts())["greenhouse", "events"] == 40
+    assert (await spread.backlog(sink_lane(SINK))).subjects == 0
+    await fill(spread, 20, Bulk(attempted=False), first=40)
+    backlog = await spread.backlog(sink_lane(SINK))
+    assert backlog.subjects == 5  # four facts an application
+    assert 0.0 <= backlog.oldest_due < 10.0
+    await spread.show_worker("worker", [SINK])
+    assert (await spread.workers(within=5), await spread.sinks()) == (1, [SINK])
+    assert await spread.memory_used() == 0.0
+
+
+async def test_partitions_are_spread_over_the_nodes(spread: Ledger) -> None:
+    redis = client_of(spread)
+    owners = [redis.get_node_from_key(key(partition, "receipts")).name for partition in range(PARTITIONS)]
+    assert min(owners.count(name) for name in set(owners)) >= PARTITIONS // 4
+    assert len(set(owners)) == 3
+
+
+async def test_the_time_is_that_of_each_keys_own_node(spread: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = client_of(spread)
+    keys = [key(partition, "receipts") for partition in range(PARTITIONS)]
+    assert all(abs(at - time.time()) < 2 for at in await clocks(redis, keys))
+    ask, fast = redis.execute_command, redis.get_node_from_key(keys[0])
+
+    async def ahead(*command: str, **options: Any) -> Any:
+        told = await ask(*command, **options)
+        return (told[0] + 100, told[1]) if command == ("TIME",) and options["target_nodes"] == fast else told
+
+    monkeypatch.setattr(redis, "execute_command", ahead)
+    for name, at in zip(keys, await clocks(redis, keys), strict=True):
+        assert (at - time.time() > 90) is (redis.get_node_from_key(name) == fast)
+
+
+async def test_nodes_that_were_struck_out_are_asked_again(spread: Ledger) -> None:
+    redis = client_of(spread)
+    await redis.aclose()
+    redis.nodes_manager.startup_nodes.clear()
+    assert len(await spread.due_in(INTAKE)) == PARTITIONS
+
+
+async def test_a_cluster_that_is_away_is_an_outage_like_any_other() -> None:
+    ledger = Ledger(Servers(nodes=["redis://127.0.0.1:1", "redis://127.0.0.1:2"]).client())
+    with pytest.raises(ConnectionError) as away:
+        await ledger.due_in(INTAKE)
+    assert is_outage(away.value)
+    await ledger.close()
+
+
+@pytest.mark.parametrize("call", ["command", "pipeline"])
+async def test_a_slot_that_is_nowhere_is_an_outage(spread: Ledger, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    redis = client_of(spread)
+
+    def nowhere(*_: object) -> None:
+        raise SlotNotCoveredError("it is nowhere")
+
+    await redis.initialize()
+    monkeypatch.setattr("redis.asyncio.cluster.NodesManager.get_node_from_slot", nowhere)
+    with pytest.raises(ConnectionError):
+        await (spread.sinks() if call == "command" else spread.counts())
+
+
+def test_no_password_is_in_the_text_of_servers() -> None:
+    assert "hunter2" not in repr(Servers("redis://:hunter2@a", ["redis://:hunter2@b"], ["redis://:hunter2@c"]))
+
+
+async def test_the_ledger_and_the_bell_find_the_primary_by_its_name(watched: Watched) -> None:
+    servers = Servers(f"redis://{NAME}/0", [sentinel.url for sentinel in watched.sentinels])
+    ledger = Ledger(servers.client())
+    await ledger.open()
+    assert watched.primary.ask("HGET", "ats:meta", "partitions") == str(PARTITIONS).encode()
+    await asyncio.gather(*(ledger.due_in(INTAKE) for _ in range(100)))  # more than there are connections
+    await ledger.close()
+    heard: list[int] = []
+    listening = asyncio.create_task(listen(servers, heard.extend, []))
+    bell = Bell(arq_redis(servers))
+    for _ in range(100):
+        bell.ring(3)
+        await asyncio.sleep(0.05)
+        if heard:
+            break
+    assert set(heard) == {3}
+    await bell.close()
+    await end(listening)
+
+
+async def test_sentinels_that_are_away_are_an_outage() -> None:
+    redis = Servers(f"redis://{NAME}", ["redis://127.0.0.1:1"]).client()
+    with pytest.raises(ConnectionError) as away:
+        await redis.ping()
+    assert is_outage(away.value)
+    await close(redis)
