@@ -96,6 +96,7 @@ class Stand:
     stack: ExitStack
     port: int = field(default_factory=free_port)
     redis_url: str = ""
+    redis: str = ""
     first: int = 10_000_000
 
     @property
@@ -113,24 +114,10 @@ class Stand:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         path = folder / "redis.sock"
         durable = ["--appendonly", "no"] if fsync == "no file" else ["--appendonly", "yes", "--appendfsync", fsync]
-        self.start(
-            [
-                find_server(),
-                "--port",
-                "0",
-                "--unixsocket",
-                str(path),
-                "--save",
-                "",
-                "--hash-max-listpack-value",
-                "8192",
-                *durable,
-            ],
-            core,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-        )
-        self.redis_url = f"unix://{path}"
+        alike = ["--save", "", "--hash-max-listpack-value", "8192"]  # as the embedded server
+        command = [find_server(), "--port", "0", "--unixsocket", str(path), *alike, *durable]
+        self.start(command, core, cwd=folder, stdout=subprocess.DEVNULL)
+        self.redis_url, self.redis = f"unix://{path}", f"url: 'unix://{path}'"
         with Redis.from_url(self.redis_url) as redis:
             until(lambda: path.exists() and redis.ping(), "the server does not answer")
 
@@ -139,33 +126,33 @@ class Stand:
         assert process.stdout is not None
         return Endpoint(f"http://127.0.0.1:{int(process.stdout.readline())}")
 
-    def configure(self, *endpoints: "Endpoint") -> None:
-        """Write the configuration: every event of one Greenhouse account to every endpoint."""
+    def configure(self, *endpoints: "Endpoint", sources: Sequence[str] = ("greenhouse",)) -> None:
+        """Write the configuration: every event of these Greenhouse accounts to every endpoint."""
         sinks = "".join(
             f"  sink-{n}: {{type: http, url: {endpoint.url}/events}}\n" for n, endpoint in enumerate(endpoints)
         )
         names = ", ".join(f"sink-{n}" for n in range(len(endpoints)))
         self.config.write_text(
-            f"server: {{port: {self.port}}}\nredis: {{url: '{self.redis_url}'}}\n"
-            "sources:\n  greenhouse: {vendor: greenhouse, secret: '${SECRET}'}\n"
-            f"sinks:\n{sinks}routes:\n  - {{name: all, send_to: [{names}]}}\n"
+            f"server: {{port: {self.port}}}\nredis: {{{self.redis}}}\nsources:\n"
+            + "".join(f"  {source}: {{vendor: greenhouse, secret: '${{SECRET}}'}}\n" for source in sources)
+            + f"sinks:\n{sinks}routes:\n  - {{name: all, send_to: [{names}]}}\n"
         )
 
     @property
     def config(self) -> Path:
         return self.folder / "config.yaml"
 
-    def run(self, command: str, core: int | None = MEASURED) -> "subprocess.Popen[bytes]":
+    def run(self, command: str, core: int | None = MEASURED, *options: str) -> "subprocess.Popen[bytes]":
         """Start `serve` or `work`; a receiver is waited for."""
         with (self.folder / f"{command}.log").open("ab") as log:
             process = self.start(
-                [sys.executable, "-m", "router.cli", command, "--config", str(self.config)],
+                [sys.executable, "-m", "router.cli", command, "--config", str(self.config), *options],
                 core,
                 env={**self.environment, PARENT_VARIABLE: str(os.getpid())},
                 stdout=log,
                 stderr=log,
             )
-        if command == "serve":
+        if command == "serve" and not options:
             self.is_ready()
         return process
 
@@ -203,26 +190,29 @@ class Stand:
 
     def post(self, seconds: float, rate: float = 0, *, core: int | None = OTHERS) -> Load:
         """Post webhooks for some seconds over 64 connections; ``rate`` is webhooks a second, 0 for what is taken."""
+        return load_of(self.posting(f"{self.url}/webhooks/greenhouse", seconds, rate, CONNECTIONS, core))
+
+    def posting(
+        self, url: str, seconds: float, rate: float, connections: int, core: int | None
+    ) -> "subprocess.Popen[bytes]":
+        """Begin to post webhooks of applications that nobody posted before."""
         if shutil.which("wrk") is None:
             raise NotMeasured("the load generator wrk is not installed: apt-get install wrk, or brew install wrk")
         body = self.folder / "body.json"
-        body.write_bytes(webhook_body())
+        if not body.exists():  # another wrk may be reading it
+            body.write_bytes(webhook_body())
+        load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(_LUA), url]
         arguments = [str(body), _SECRET, str(self.first), str(rate)]
         self.first += 10_000_000
-        command = [
-            "wrk",
-            "-t1",
-            f"-c{CONNECTIONS}",
-            f"-d{seconds:g}s",
-            "-s",
-            str(_LUA),
-            f"{self.url}/webhooks/greenhouse",
-        ]
-        process = pinned([*command, "--", *arguments], core, stdout=subprocess.PIPE)
-        said, _ = process.communicate()
-        if process.returncode:
-            raise NotMeasured(f"wrk failed with code {process.returncode}")
-        return Load(**json.loads(said.splitlines()[-1]))
+        return pinned([*load, "--", *arguments], core, stdout=subprocess.PIPE)
+
+
+def load_of(posting: "subprocess.Popen[bytes]") -> Load:
+    """Wait for what `Stand.posting` began."""
+    said, _ = posting.communicate()
+    if posting.returncode:
+        raise NotMeasured(f"wrk failed with code {posting.returncode}")
+    return Load(**json.loads(said.splitlines()[-1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,8 @@ def _start() -> Generator[Sample]:
     """Seconds from `ats-router up` to the first webhook that is answered with 200."""
     while True:
         with stand() as one:
+            one.redis = f"data_dir: {one.folder}/data"
             one.configure(Endpoint("http://127.0.0.1:9"))
-            one.config.write_text(one.config.read_text().replace("url: ''", f"data_dir: {one.folder}/data"))
             command = [sys.executable, "-m", "router.cli", "up", "--config", str(one.config)]
             started = time.monotonic()
             one.start(command, None, env=one.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -73,8 +74,9 @@ class Server:
 
 
 class _Topology:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, replicas: int = 2) -> None:
         self._folder = folder
+        self._replicas = replicas
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -112,7 +114,7 @@ class Watched(_Topology):
         eventually(lambda: self.servers[0].ask("INFO", "replication")["connected_slaves"] == 2, "the replicas' start")
         self.sentinels = [self._sentinel(number, ports[0]) for number in range(3)]
         for sentinel in self.sentinels:
-            eventually(lambda s=sentinel: self._knows_all(s), "the sentinels' start")  # type: ignore[misc]
+            eventually(partial(self._knows_all, sentinel), "the sentinels' start")
 
     def _sentinel(self, number: int, primary: int) -> Server:
         folder = self._folder / f"sentinel-{number}"
@@ -136,10 +138,10 @@ class Watched(_Topology):
 
 
 class Cluster(_Topology):
-    """Three primaries, each with two replicas, that share all slots."""
+    """Three primaries, each with its replicas, that share all slots."""
 
     def _start(self) -> None:
-        ports = [free_port(10000) for _ in range(9)]
+        ports = [free_port(10000) for _ in range(3 + 3 * self._replicas)]
         options = [
             *_KEPT,
             "--cluster-enabled",
@@ -159,19 +161,19 @@ class Cluster(_Topology):
         for node in others:
             first.ask("CLUSTER", "MEET", HOST, node.port)
         for node in self.nodes:
-            eventually(lambda n=node: len(self._known(n)) == 9, "the nodes' meeting")  # type: ignore[misc]
+            eventually(partial(self._knows_all, node), "the nodes' meeting")
         for number, replica in enumerate(self.nodes[3:]):
             replica.ask("CLUSTER", "REPLICATE", self.id_of(self.nodes[number % 3]))
         for node in self.nodes:
-            eventually(lambda n=node: self.is_whole(n), "the cluster's start")  # type: ignore[misc]
+            eventually(partial(self.is_whole, node), "the cluster's start")
         for node in self.nodes[:3]:
-            eventually(lambda n=node: n.ask("INFO", "replication")["connected_slaves"] == 2, "the replicas's start")  # type: ignore[misc]
+            eventually(partial(self._has_replicas, node), "its replicas' start")
 
-    @staticmethod
-    def _known(node: Server) -> list[str]:
-        told: bytes = node.ask("CLUSTER NODES")
-        lines = told if isinstance(told, dict) else told.decode().splitlines()
-        return list(lines)
+    def _knows_all(self, node: Server) -> bool:
+        return len(node.ask("CLUSTER NODES")) == len(self.nodes)
+
+    def _has_replicas(self, node: Server) -> bool:
+        return int(node.ask("INFO", "replication")["connected_slaves"]) == self._replicas
 
     @staticmethod
     def id_of(node: Server) -> str:
