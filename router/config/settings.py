@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -68,20 +69,27 @@ def _redis_url(value: object) -> object:
     return str(value)
 
 
+def _has_host(url: SecretStr) -> SecretStr:
+    if not urlsplit(url.get_secret_value()).hostname:
+        raise PydanticCustomError("redis_host", "this URL has no host; write one like redis://HOST:6379")
+    return url
+
+
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis_url)]
+HostUrl = Annotated[RedisUrl, AfterValidator(_has_host)]
 
 
 class Watched(_Settings):
     """A server with replicas, one of which takes over when it fails."""
 
-    url: RedisUrl = Field(description="As for one server, with the name that the sentinels watch in place of a host.")
-    sentinels: OneOrSeveral[RedisUrl] = Field(min_length=1, description="Their addresses: redis://HOST:26379.")
+    url: HostUrl = Field(description="As for one server, with the name that the sentinels watch in place of a host.")
+    sentinels: OneOrSeveral[HostUrl] = Field(min_length=1, description="Their addresses: redis://HOST:26379.")
 
 
 class Spread(_Settings):
     """A Redis or Valkey Cluster."""
 
-    nodes: OneOrSeveral[RedisUrl] = Field(min_length=1, description="Some of its nodes: redis://HOST:6379.")
+    nodes: OneOrSeveral[HostUrl] = Field(min_length=1, description="Some of its nodes: redis://HOST:6379.")
     bell: RedisUrl = Field(
         description="A small server beside the cluster, for what wakes workers; nothing is lost there."
     )
