@@ -24,11 +24,9 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
-    ClusterDownError,
     ClusterError,
     ConnectionError,
     MasterDownError,
-    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -49,9 +47,6 @@ _TIMEOUTS: dict[str, Any] = {
     "health_check_interval": 15,
 }
 """redis-py 5 would wait for ever."""
-
-REDIRECTED = (MovedError, AskError, TryAgainError, ClusterDownError)
-"""What a node answers that does not have the slot now."""
 
 
 class ServerProblem(Exception):
@@ -116,8 +111,12 @@ class _Cluster(RedisCluster):
         return self
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        with _as_outage():
+        with as_outage():
             return await super().execute_command(*args, **options)
+
+    def get_node_from_key(self, key: str, replica: bool = False) -> ClusterNode | None:
+        with as_outage():
+            return super().get_node_from_key(key, replica)
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
         return _ClusterPipeline(self)  # type: ignore[abstract]  # a mistake of its stubs
@@ -125,16 +124,17 @@ class _Cluster(RedisCluster):
 
 class _ClusterPipeline(ClusterPipeline):
     async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:
-        with _as_outage():
+        with as_outage():
             return await super().execute(raise_on_error, allow_redirections)
 
 
 @contextmanager
-def _as_outage() -> Iterator[None]:
+def as_outage() -> Iterator[None]:
+    """What a cluster's client raises where a slot is nowhere, or another call just closed this one's connection."""
     try:
         yield
-    except SlotNotCoveredError as error:
-        raise ConnectionError("a slot of the cluster is nowhere") from error
+    except (SlotNotCoveredError, RuntimeError) as error:
+        raise ConnectionError("the cluster is being rearranged") from error
 
 
 class _SentinelPool(BlockingConnectionPool, SentinelConnectionPool):
@@ -233,7 +233,7 @@ def is_outage(error: BaseException) -> bool:
     """Whether the server as a whole can't serve now, so that the same call may succeed later."""
     if isinstance(error, (ConnectionError, TimeoutError, OSError, BusyLoadingError, OutOfMemoryError)):
         return True
-    if isinstance(error, (ClusterError, *REDIRECTED)):  # a node is away, or a slot on its way to another one
+    if isinstance(error, (ClusterError, AskError, TryAgainError)):  # a node is away, or a slot on its way to another
         return True
     return isinstance(error, (ReadOnlyError, MasterDownError)) or str(error).startswith(
         ("MISCONF", "BUSY", "NOREPLICAS")

@@ -7,9 +7,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.cluster import PipelineCommand, RedisCluster
 from redis.commands.core import AsyncScript
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError
+from redis.exceptions import ConnectionError, MovedError, NoScriptError, ResponseError
 
-from router.connection import REDIRECTED, on_each_primary
+from router.connection import as_outage, on_each_primary
 
 _REPLICAS_MS = 1000
 _CALLS = 3
@@ -54,8 +54,8 @@ async def call_on_replicas(
         answer, reached = await _on_one_connection(redis, keys[0], call, ("WAIT", replicas, _REPLICAS_MS))
         if isinstance(answer, NoScriptError):
             await redis.script_load(script.script)
-        elif isinstance(answer, REDIRECTED):
-            await redis.aclose()  # the next call asks anew who has which slot
+        elif isinstance(answer, MovedError) and isinstance(redis, RedisCluster):
+            await redis.nodes_manager.initialize()  # asks anew who has which slot
         elif isinstance(answer, Exception):
             raise answer
         elif isinstance(reached, Exception):
@@ -75,14 +75,15 @@ async def _on_one_connection(redis: Redis, key: str, *commands: Sequence[Any]) -
                 pipe.execute_command(*command)
             return await pipe.execute(raise_on_error=False)
     await redis.initialize()
-    if (node := redis.get_node_from_key(key)) is None:
-        raise ConnectionError("a slot of the cluster is nowhere")
     sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
-    try:
-        await node.execute_pipeline(sent)
-    except ConnectionError:
-        await redis.aclose()  # the next call asks anew who has which slot
-        raise
+    with as_outage():
+        node = redis.get_node_from_key(key)
+        assert node is not None  # only a replica may be missing
+        try:
+            await node.execute_pipeline(sent)
+        except ConnectionError:
+            await redis.aclose()  # the next call asks anew who has which slot
+            raise
     return [command.result for command in sent]
 
 
