@@ -41,6 +41,7 @@ OLDEST_VALKEY = (7, 2)
 _CONNECT_TIMEOUT = 2.0
 _ANSWER_TIMEOUT = 3.0
 _CANCEL_AGAIN_SECONDS = 0.2
+_NOBODY = "no node of the cluster answers"
 _TIMEOUTS: dict[str, Any] = {
     "socket_timeout": _ANSWER_TIMEOUT,
     "socket_connect_timeout": _CONNECT_TIMEOUT,
@@ -107,7 +108,7 @@ class _Cluster(RedisCluster):
         try:
             await super().initialize()
         except RedisClusterException as error:
-            raise ConnectionError("no node of the cluster answers, or some slots are nowhere") from error
+            raise ConnectionError(_NOBODY) from error
         return self
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -183,6 +184,15 @@ async def close(redis: Redis) -> None:
         await redis.aclose()
     else:
         await redis.aclose(close_connection_pool=True)
+
+
+async def look_again(redis: Redis) -> None:
+    """Ask a cluster anew who has which slot, without closing what other calls use."""
+    if isinstance(redis, RedisCluster):
+        try:
+            await redis.nodes_manager.initialize()
+        except RedisClusterException as error:
+            raise ConnectionError(_NOBODY) from error
 
 
 async def on_each_primary(redis: Redis, *command: str | int) -> list[Any]:

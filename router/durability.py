@@ -9,7 +9,7 @@ from redis.asyncio.cluster import PipelineCommand, RedisCluster
 from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError, MovedError, NoScriptError, ResponseError
 
-from router.connection import as_outage, on_each_primary
+from router.connection import as_outage, look_again, on_each_primary
 
 _REPLICAS_MS = 1000
 _CALLS = 3
@@ -54,8 +54,8 @@ async def call_on_replicas(
         answer, reached = await _on_one_connection(redis, keys[0], call, ("WAIT", replicas, _REPLICAS_MS))
         if isinstance(answer, NoScriptError):
             await redis.script_load(script.script)
-        elif isinstance(answer, MovedError) and isinstance(redis, RedisCluster):
-            await redis.nodes_manager.initialize()  # asks anew who has which slot
+        elif isinstance(answer, MovedError):
+            await look_again(redis)
         elif isinstance(answer, Exception):
             raise answer
         elif isinstance(reached, Exception):
