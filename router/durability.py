@@ -24,15 +24,24 @@ class Durability(StrEnum):
     REPLICATED = "replicated"
 
 
+_NEEDED = {
+    Durability.AOF: {"appendonly", "appendfsync"},
+    Durability.REPLICATED: {"min-replicas-to-write"},
+}
+_HIDDEN = "a server does not let its settings be seen (CONFIG GET), so look yourself"
+
+
 async def shortfall(redis: Redis, durability: Durability) -> str | None:
     """What a server lacks for this, in words; None: nothing."""
     if durability is Durability.MEMORY:
         return None
     try:
-        told = await on_each_primary(redis, "CONFIG GET", "append*", "min-replicas-to-write")
+        told = await on_each_primary(redis, "CONFIG GET", *_NEEDED[durability])
     except ResponseError:
-        return "a server does not let its settings be seen (CONFIG GET), so look yourself"
+        return _HIDDEN
     for settings in told:
+        if not _NEEDED[durability] <= settings.keys():  # managed servers show some only
+            return _HIDDEN
         if durability is Durability.AOF and (settings["appendonly"], settings["appendfsync"]) != ("yes", "always"):
             return "a server lacks `appendonly yes` and `appendfsync always`; a power cut there loses webhooks"
         if durability is Durability.REPLICATED and int(settings["min-replicas-to-write"]) < 1:

@@ -100,15 +100,21 @@ async def test_a_server_that_is_set_up_weaker_is_told(
     assert told is None if lacks is None else told is not None and lacks in told
 
 
+@pytest.mark.parametrize("shown", [None, {}, {"appendfsync": "always"}])
 async def test_a_server_that_hides_its_settings_is_used_all_the_same(
-    replicated: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    replicated: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    shown: dict[str, str] | None,
 ) -> None:
     ask = replicated._redis.execute_command
 
     async def hides(*command: str, **options: object) -> object:
-        if command[0] == "CONFIG GET":
+        if command[0] != "CONFIG GET":
+            return await ask(*command, **options)  # type: ignore[no-untyped-call]
+        if shown is None:
             raise ResponseError("unknown command 'CONFIG'")
-        return await ask(*command, **options)  # type: ignore[no-untyped-call]
+        return shown
 
     monkeypatch.setattr(replicated._redis, "execute_command", hides)
     await replicated.open()
