@@ -1,5 +1,6 @@
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,18 @@ from router.connection import client
 from router.ledger import Ledger
 from tests.postgres import Postgres
 from tests.valkey import Valkey
+
+TESTS = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """While a test runs that is marked `timed`, no other process of the run is in a test."""
+    with (TESTS / "conftest.py").open() as machine:
+        with (TESTS / "__init__.py").open() as queue:  # else those who share the machine could pass it on for ever
+            flock(queue, LOCK_EX)
+            flock(machine, LOCK_EX if item.get_closest_marker("timed") else LOCK_SH)
+        return (yield)
 
 
 @pytest.fixture

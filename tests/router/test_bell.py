@@ -158,6 +158,7 @@ async def test_a_listener_waits_for_a_server_that_comes_later(
             await heard_again(bell, heard, 1)
 
 
+@pytest.mark.timed
 async def test_a_ring_never_fails_nor_waits(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "router")
     async with asyncio.timeout(2), a_bell("unix:///nowhere/at.all") as bell:

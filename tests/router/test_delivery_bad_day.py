@@ -150,6 +150,7 @@ async def test_nothing_is_sent_and_nothing_noted_where_the_ledger_goes_away_just
 # --- a target with a limit of its own -----------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 async def test_what_comes_too_early_for_its_target_gives_its_slot_back(
     ledger: Ledger, sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

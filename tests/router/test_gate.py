@@ -109,6 +109,7 @@ async def test_one_probe_at_a_time_over_all_workers(ledger: Ledger, quick_probes
     assert sorted([await admitted(one) for one in gates]) == [0, 0, 0, 0, 1]  # the one who may has not begun yet
 
 
+@pytest.mark.timed
 async def test_the_pauses_between_probes_grow_up_to_a_limit(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda _low, _high: 1.0)
     here = gate(ledger)
@@ -215,6 +216,7 @@ async def take_all(gate: Gate, seconds: float) -> list[float]:
     return [at for at in began if at < ends]
 
 
+@pytest.mark.timed
 async def test_a_rate_holds_for_all_workers_together(ledger: Ledger) -> None:
     gates = [gate(ledger, "50/s") for _ in range(3)]
     began = sorted(itertools.chain(*await asyncio.gather(*(take_all(one, 1.0) for one in gates))))
@@ -224,6 +226,7 @@ async def test_a_rate_holds_for_all_workers_together(ledger: Ledger) -> None:
     )  # evenly, not in bunches
 
 
+@pytest.mark.timed
 async def test_what_is_late_is_not_made_up_for_in_a_bunch(ledger: Ledger) -> None:
     here = gate(ledger, "50/s")
     many, _ = await here.admit(64)
@@ -235,6 +238,7 @@ async def test_what_is_late_is_not_made_up_for_in_a_bunch(ledger: Ledger) -> Non
     assert all(turn is not None and turn.at >= now for turn in turns)
 
 
+@pytest.mark.timed
 async def test_a_slow_rate_lets_one_through_and_says_when_to_ask_again(ledger: Ledger) -> None:
     here = gate(ledger, "6/m")
     assert await here.admit(64) == (1, 0.0)
@@ -269,6 +273,7 @@ async def test_it_gets_slower_for_as_long_as_it_complains(ledger: Ledger, redis:
     assert intervals[-1] == ledger_gates.SLOWEST
 
 
+@pytest.mark.timed
 async def test_it_is_left_alone_for_as_long_as_it_asks(ledger: Ledger) -> None:
     here = gate(ledger)
     await here.note(Outcome(Result.RETRY, "http_429", 429, retry_after=7.0), None)
@@ -296,6 +301,7 @@ async def test_success_makes_it_fast_again_but_not_faster_than_configured(ledger
 # --- the pace of a target -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 async def test_a_target_gets_one_at_a_time_and_what_is_too_early_comes_back_one_after_another(ledger: Ledger) -> None:
     here, there = gate(ledger), gate(ledger)
     started = time.monotonic()
@@ -309,6 +315,7 @@ async def test_a_target_gets_one_at_a_time_and_what_is_too_early_comes_back_one_
     assert gaps == pytest.approx([2.0] * len(gaps), abs=0.2)
 
 
+@pytest.mark.timed
 async def test_targets_do_not_wait_for_each_other_and_are_not_named_in_keys(ledger: Ledger, redis: Redis) -> None:
     here = gate(ledger)
     started = time.monotonic()

@@ -254,6 +254,7 @@ async def test_a_subject_without_a_head_is_cleared_away(ledger: Ledger, redis: R
 # --- renew --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 async def test_a_renewed_lease_lasts_longer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "LEASE_SECONDS", 0.2)
     await accept(ledger, make_receipt("1"))

@@ -193,6 +193,7 @@ def test_without_its_terminal_it_stops(up: Up) -> None:
     assert up.printed.endswith("worker was asked\nworker is done\n")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_wanted_stop_is_in_order_and_quick(up: Up, data_dir: Path, number: signal.Signals) -> None:
     process = up.start(("receiver", POLITE), ("worker", POLITE), data_dir=data_dir)
