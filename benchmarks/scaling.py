@@ -18,8 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.stand import CONNECTIONS, Stand, free_port, load_of, stand
-from tests.topologies import Cluster
+from benchmarks.stand import CONNECTIONS, Stand, load_of, stand
+from tests.topologies import Cluster, free_port
 
 _SOURCES = ("greenhouse", "north", "south", "west")
 _SECONDS = 6.0
@@ -33,11 +33,11 @@ def _ledger(nodes: int) -> Iterator[Stand]:
             one.server(fsync="no file", core=None)
             yield one
             return
-        with tempfile.TemporaryDirectory(prefix="ats-") as folder, Cluster(Path(folder), replicas=0) as cluster:
+        with tempfile.TemporaryDirectory(prefix="ats-") as folder, Cluster(Path(folder), 0, "") as cluster:
             for node in cluster.nodes:
                 node.redis.config_set("appendonly", "no")
             one.server(fsync="no file", core=None)
-            one.redis = f"cluster: {{nodes: {cluster.urls}, bell: '{one.redis_url}'}}"
+            one.redis_setting = f"cluster: {{nodes: {cluster.urls}, bell: '{one.redis_url}'}}"
             yield one
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from redis import Redis
 from router.embedded import find_server
 from router.supervisor import PARENT_VARIABLE
 from tests.handlers.vendors import fixtures_of
+from tests.topologies import free_port
 
 MEASURED, OTHERS = 0, 1
 """Cores: what is measured has one for itself, everything else shares the other."""
@@ -82,12 +82,6 @@ def cpu_seconds(process: "subprocess.Popen[bytes]") -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 @dataclass
 class Stand:
     """An installation in a folder of its own: a server, and as many receivers, workers and endpoints as are started."""
@@ -96,7 +90,7 @@ class Stand:
     stack: ExitStack
     port: int = field(default_factory=free_port)
     redis_url: str = ""
-    redis: str = ""
+    redis_setting: str = ""
     first: int = 10_000_000
 
     @property
@@ -117,7 +111,7 @@ class Stand:
         alike = ["--save", "", "--hash-max-listpack-value", "8192"]  # as the embedded server
         command = [find_server(), "--port", "0", "--unixsocket", str(path), *alike, *durable]
         self.start(command, core, cwd=folder, stdout=subprocess.DEVNULL)
-        self.redis_url, self.redis = f"unix://{path}", f"url: 'unix://{path}'"
+        self.redis_url, self.redis_setting = f"unix://{path}", f"url: 'unix://{path}'"
         with Redis.from_url(self.redis_url) as redis:
             until(lambda: path.exists() and redis.ping(), "the server does not answer")
 
@@ -133,7 +127,7 @@ class Stand:
         )
         names = ", ".join(f"sink-{n}" for n in range(len(endpoints)))
         self.config.write_text(
-            f"server: {{port: {self.port}}}\nredis: {{{self.redis}}}\nsources:\n"
+            f"server: {{port: {self.port}}}\nredis: {{{self.redis_setting}}}\nsources:\n"
             + "".join(f"  {source}: {{vendor: greenhouse, secret: '${{SECRET}}'}}\n" for source in sources)
             + f"sinks:\n{sinks}routes:\n  - {{name: all, send_to: [{names}]}}\n"
         )

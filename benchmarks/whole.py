@@ -98,7 +98,7 @@ def _start() -> Generator[Sample]:
     """Seconds from `ats-router up` to the first webhook that is answered with 200."""
     while True:
         with stand() as one:
-            one.redis = f"data_dir: {one.folder}/data"
+            one.redis_setting = f"data_dir: {one.folder}/data"
             one.configure(Endpoint("http://127.0.0.1:9"))
             command = [sys.executable, "-m", "router.cli", "up", "--config", str(one.config)]
             started = time.monotonic()

@@ -48,6 +48,8 @@ _TIMEOUTS: dict[str, Any] = {
     "health_check_interval": 15,
 }
 """redis-py 5 would wait for ever."""
+_OF_ONE_SERVER = ("host", "port", "db", "connection_class")
+"""Of a URL; the rest (user, password, `ssl_ca_certs` and the like) holds for all nodes of a cluster."""
 
 
 class ServerProblem(Exception):
@@ -68,8 +70,8 @@ class Servers:
         """For the ledger."""
         if not self.nodes:
             return Redis(connection_pool=self._pool(self.url, 32))
-        told = [parse_url(url) for url in self.nodes]
-        options = {name: value for name, value in told[0].items() if name in ("username", "password")}
+        told = [_options_of(url) for url in self.nodes]
+        options = {name: value for name, value in told[0].items() if name not in _OF_ONE_SERVER}
         cluster = _Cluster(  # type: ignore[abstract]  # a mistake of its stubs
             startup_nodes=[ClusterNode(one["host"], one.get("port", 6379)) for one in told],
             ssl=told[0].get("connection_class") is SSLConnection,
@@ -88,9 +90,8 @@ class Servers:
         if self.sentinels:
             return _SentinelPool.of(url, self.sentinels, connections)
         keepalive = {} if url.startswith("unix:") else {"socket_keepalive": True}
-        return BlockingConnectionPool.from_url(
-            url, max_connections=connections, timeout=_ANSWER_TIMEOUT, **_TIMEOUTS, **keepalive
-        )
+        ours: dict[str, Any] = {"max_connections": connections, "timeout": _ANSWER_TIMEOUT, **_TIMEOUTS, **keepalive}
+        return BlockingConnectionPool(**ours | _options_of(url))
 
 
 class _Cluster(RedisCluster):
@@ -143,7 +144,7 @@ class _SentinelPool(BlockingConnectionPool, SentinelConnectionPool):
 
     @classmethod
     def of(cls, url: str, sentinels: Sequence[str], connections: int) -> "_SentinelPool":
-        told: dict[str, Any] = dict(parse_url(url))
+        told = _options_of(url)
         name = told.pop("host")
         told.pop("port", None)
         secured = told.pop("connection_class", None) is SSLConnection
@@ -167,10 +168,17 @@ class _SentinelPool(BlockingConnectionPool, SentinelConnectionPool):
 
 def _sentinels(urls: Sequence[str]) -> Sentinel:
     manager = Sentinel([])  # type: ignore[no-untyped-call]
-    manager.sentinels = [
-        Redis.from_url(url, socket_timeout=_CONNECT_TIMEOUT, socket_connect_timeout=_CONNECT_TIMEOUT) for url in urls
-    ]
+    limits: dict[str, Any] = {"socket_timeout": _CONNECT_TIMEOUT, "socket_connect_timeout": _CONNECT_TIMEOUT}
+    manager.sentinels = [Redis(connection_pool=ConnectionPool(**limits | _options_of(url))) for url in urls]
     return manager
+
+
+def _options_of(url: str) -> dict[str, Any]:
+    """What a URL says. With TLS the server's name is checked as well, which redis-py does from version 6 on only."""
+    told: dict[str, Any] = dict(parse_url(url))
+    if told.get("connection_class") is SSLConnection:
+        told.setdefault("ssl_check_hostname", told.get("ssl_cert_reqs", "required") == "required")
+    return told
 
 
 def client(url: str) -> Redis:
@@ -248,6 +256,16 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, (ReadOnlyError, MasterDownError)) or str(error).startswith(
         ("MISCONF", "BUSY", "NOREPLICAS")
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a server can't be reached: the error's kind, and what the system or TLS said below it. Holds no password."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and (said := getattr(below, "verify_message", None) or below.strerror):
+            return f"{type(error).__name__}: {said}"
+        below = below.__cause__ or below.__context__
+    return type(error).__name__
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:

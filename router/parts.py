@@ -19,7 +19,7 @@ from handlers.settings import ConnectSettings
 from router.client import Client
 from router.config import Config, load
 from router.config.partly import without_rules
-from router.connection import Servers, is_outage
+from router.connection import Servers, is_outage, reason_of
 from router.destinations import Destination
 from router.durability import Durability
 from router.embedded import socket_of
@@ -153,7 +153,7 @@ async def open_ledger(config: Config, servers: Servers, *, wait: bool) -> AsyncI
             except RedisError as error:
                 if not wait or not is_outage(error):
                     raise
-                log.warning("the Redis server does not serve yet (%s); waiting for it", type(error).__name__)
+                log.warning("the Redis server does not serve yet (%s); waiting for it", reason_of(error))
                 await asyncio.sleep(_SERVER_PAUSE_SECONDS)
         yield ledger
     finally:

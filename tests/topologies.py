@@ -17,10 +17,10 @@ from router.embedded import find_server
 
 HOST = "127.0.0.1"
 NAME = "ledger"
+PASSWORD = "known-to-tests-only"
 _PATIENCE_SECONDS = 30.0
-_KEPT = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--repl-diskless-sync-delay", "0"]
-
-_SAFE = ["--min-replicas-to-write", "1", "--min-replicas-max-lag", "3"]
+_KEPT = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--repl-diskless-sync-delay", "0")
+_SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
 
 
 def free_port(beside: int = 0) -> int:
@@ -53,14 +53,16 @@ def eventually(condition: Callable[[], object], what: str, seconds: float = _PAT
 class Server:
     """One process on a port of its own."""
 
-    def __init__(self, folder: Path, port: int, *options: str) -> None:
+    def __init__(self, folder: Path, port: int, *options: str, password: str = "") -> None:
         self.port = port
         folder.mkdir(parents=True, exist_ok=True)
         command = [find_server(), *options, "--port", str(port), "--bind", HOST, "--dir", str(folder)]
+        if password:
+            command += ["--requirepass", password]
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        self.url = f"redis://{HOST}:{port}"
-        self.redis = Redis(host=HOST, port=port, socket_timeout=5)
+        self.url = f"redis://:{password}@{HOST}:{port}" if password else f"redis://{HOST}:{port}"
+        self.redis = Redis(host=HOST, port=port, password=password or None, socket_timeout=5)
 
     def answers(self) -> bool:
         return bool(self.redis.ping())
@@ -74,9 +76,13 @@ class Server:
 
 
 class _Topology:
-    def __init__(self, folder: Path, replicas: int = 2) -> None:
+    """Servers that belong together, each with this password."""
+
+    def __init__(self, folder: Path, replicas: int = 2, password: str = PASSWORD) -> None:
         self._folder = folder
         self._replicas = replicas
+        self._password = password
+        self._kept = [*_KEPT, *(["--primaryauth", password] if password else [])]
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -96,7 +102,7 @@ class _Topology:
         raise NotImplementedError
 
     def _run(self, name: str, port: int, *options: str) -> Server:
-        server = Server(self._folder / name, port, *options)
+        server = Server(self._folder / name, port, *options, password=self._password)
         self._stack.callback(server.redis.close)
         self._stack.callback(server.kill)
         return server
@@ -107,10 +113,12 @@ class Watched(_Topology):
 
     def _start(self) -> None:
         ports = [free_port() for _ in range(3)]
-        self.servers = [self._run("data-0", ports[0], *_KEPT, *_SAFE)]
+        self.servers = [self._run("data-0", ports[0], *self._kept, *_SAFE)]
         eventually(self.servers[0].answers, "the primary's start")
         for number, port in enumerate(ports[1:], 1):
-            self.servers.append(self._run(f"data-{number}", port, *_KEPT, *_SAFE, "--replicaof", HOST, str(ports[0])))
+            self.servers.append(
+                self._run(f"data-{number}", port, *self._kept, *_SAFE, "--replicaof", HOST, str(ports[0]))
+            )
         eventually(lambda: self.servers[0].ask("INFO", "replication")["connected_slaves"] == 2, "the replicas' start")
         self.sentinels = [self._sentinel(number, ports[0]) for number in range(3)]
         for sentinel in self.sentinels:
@@ -123,6 +131,7 @@ class Watched(_Topology):
         config.write_text(
             f"sentinel monitor {NAME} {HOST} {primary} 2\nsentinel down-after-milliseconds {NAME} 1500\n"
             f"sentinel failover-timeout {NAME} 5000\nsentinel parallel-syncs {NAME} 2\n"
+            f"sentinel auth-pass {NAME} {self._password}\n"
         )
         return self._run(f"sentinel-{number}", free_port(), str(config), "--sentinel")
 
@@ -143,7 +152,7 @@ class Cluster(_Topology):
     def _start(self) -> None:
         ports = [free_port(10000) for _ in range(3 + 3 * self._replicas)]
         options = [
-            *_KEPT,
+            *self._kept,
             "--cluster-enabled",
             "yes",
             "--cluster-node-timeout",

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from router.config import Config, ConfigErrors
-from router.connection import ServerProblem
+from router.connection import ServerProblem, reason_of
 from router.ledger import Ledger
 from router.parts import Origin, open_ledger, servers_of
 from router.supervisor import WRONG_CONFIG
@@ -85,7 +85,7 @@ def sentence(problem: ServerProblem | RedisError) -> str:
     """What is wrong with the server, for who has to mend it."""
     if isinstance(problem, ServerProblem):
         return str(problem)
-    return f"the Redis server does not answer ({type(problem).__name__}): is it running, and is redis.url right?"
+    return f"the Redis server does not answer ({reason_of(problem)}): is it running, and is redis.url right?"
 
 
 def on_ledger(config: Config, work: Callable[[Ledger], Coroutine[Any, Any, T]]) -> T:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -53,15 +53,31 @@ class Server(_Settings):
     )
 
 
+_URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
+
+
 def _redis_url(value: object) -> object:
     if not isinstance(value, str):
         return value
     if not value.startswith(("redis://", "rediss://", "unix://")):
         raise PydanticCustomError("redis_url", "a Redis URL begins with redis://, rediss:// or unix://")
     try:
-        password = urlsplit(value).password
+        parts = urlsplit(value)
+        _, password = parts.port, parts.password  # a port that is no number is found when it is asked for
     except ValueError:
         raise PydanticCustomError("redis_url", "this is not a URL; write one like redis://localhost:6379/0") from None
+    options = dict(parse_qsl(parts.query))
+    if not options.keys() <= _URL_OPTIONS:  # which one is not told: it may be what follows a ? in a password
+        raise PydanticCustomError(
+            "redis_url_option",
+            "a Redis URL has no other options than {options}",
+            {"options": ", ".join(sorted(_URL_OPTIONS))},
+        )
+    database = options.get("db", "") if parts.scheme == "unix" else parts.path.removeprefix("/")
+    if database and not database.isdecimal():
+        raise PydanticCustomError(
+            "redis_url", "a database of Redis is a number, as in redis://HOST:6379/0 or unix:///PATH?db=0"
+        )
     if password and not isinstance(value, Reference):
         raise PydanticCustomError(
             "literal_secret", "a password must not stand in this file: write redis://:${REDIS_PASSWORD}@HOST instead"

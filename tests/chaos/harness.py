@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +38,7 @@ from router.parts import sources_of
 from router.schema import EventType
 from router.sending import Sent, post
 from router.supervisor import PARENT_VARIABLE
+from tests.topologies import PASSWORD, free_port
 
 SINK = "endpoint"
 SOURCES = ("east", "north", "west")
@@ -293,11 +293,12 @@ class Program:
 
 def written(servers: Servers) -> str:
     """As under ``redis`` in a configuration."""
+    place = f"url: '{servers.url}'"
     if servers.sentinels:
-        return f"sentinel: {{url: '{servers.url}', sentinels: {list(servers.sentinels)}}}"
-    if servers.nodes:
-        return f"cluster: {{nodes: {list(servers.nodes)}, bell: '{servers.bell}'}}"
-    return f"url: '{servers.url}'"
+        place = f"sentinel: {{url: '{servers.url}', sentinels: {list(servers.sentinels)}}}"
+    elif servers.nodes:
+        place = f"cluster: {{nodes: {list(servers.nodes)}, bell: '{servers.bell}'}}"
+    return place.replace(PASSWORD, "${PASSWORD}")
 
 
 class Rig:
@@ -316,7 +317,7 @@ class Rig:
         self.endpoint = endpoint
         self.faults: list[float] = []
         self.checked = False
-        port = _free_port()
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.client = client
         self._servers = servers
@@ -330,7 +331,7 @@ class Rig:
         )
         config = _CONFIG.replace("$REDIS", redis).replace("$SINKS", further).replace("$NAMES", ", ".join(places))
         self.config.write_text(config)
-        given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url}
+        given = {"PORT": str(port), "SECRET": secrets.token_hex(16), "ENDPOINT": endpoint.url, "PASSWORD": PASSWORD}
         given |= {f"URL_OF_{sink}": place.url for sink, place in places.items()}
         self.environment = {**os.environ, **given}
         self._lanes = (INTAKE, *map(sink_lane, (SINK, *places)))
@@ -513,9 +514,3 @@ def has_ended(pid: int) -> bool:
 def _ps(pid: int, what: str) -> str:
     command = ["ps", "-ww", "-o", f"{what}=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

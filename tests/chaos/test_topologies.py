@@ -18,7 +18,7 @@ from router.connection import Servers
 from router.durability import Durability
 from router.identity import partition_of
 from tests.chaos.harness import SOURCES, Rig, eventually, make_rig
-from tests.topologies import NAME, Cluster, Server, Watched
+from tests.topologies import NAME, PASSWORD, Cluster, Server, Watched
 from tests.valkey import Valkey
 
 APPLICATIONS = 40
@@ -71,7 +71,7 @@ async def killed(rig: Rig, server: Server) -> None:
 
 
 async def test_a_primary_that_sentinels_watch_is_killed(watched: Watched) -> None:
-    servers = Servers(f"redis://{NAME}", [sentinel.url for sentinel in watched.sentinels])
+    servers = Servers(f"redis://:{PASSWORD}@{NAME}", [sentinel.url for sentinel in watched.sentinels])
     async with running(servers, "primary killed under sentinels") as rig:
         await killed(rig, watched.primary)
 
@@ -103,7 +103,7 @@ def move(cluster: Cluster, slot: int, owner: Server, other: Server) -> int:
     owner.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", cluster.id_of(other))
     moved = 0
     while keys := owner.ask("CLUSTER", "GETKEYSINSLOT", slot, 4):
-        owner.ask("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *keys)
+        owner.ask("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "AUTH", PASSWORD, "KEYS", *keys)
         moved += len(keys)
         time.sleep(0.1)  # as long as with many keys
     for node in (other, owner):

@@ -25,6 +25,7 @@ from router.schema import Event
 from router.story import Story
 from tests.router.receiving import SECRET, received, signed
 from tests.router.test_embedded import eventually
+from tests.topologies import free_port
 
 COMMAND = [sys.executable, "-m", "router.cli"]
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -65,12 +66,6 @@ def only_sentence(result: Result, exit_code: int) -> str:
     [line] = result.stderr.splitlines()
     assert line.startswith("ats-router: ")
     return line
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -254,10 +249,11 @@ def test_a_port_in_use_is_told_before_anything_starts(config: Path, monkeypatch:
 
 
 def test_a_redis_server_that_is_away_is_told(config: Path) -> None:
-    url = f"redis://127.0.0.1:{free_port()}"
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}"
     config.write_text(config.read_text().replace("# url: ${REDIS_URL}  ", "url: ${REDIS_URL}  "))
     sentence = only_sentence(run("show", "evt_00" + "0" * 24, REDIS_URL=url), 1)
-    assert "the Redis server does not answer (ConnectionError): is it running, and is redis.url right?" in sentence
+    assert f"the Redis server does not answer (ConnectionError: Connect call failed ('127.0.0.1', {port}))" in sentence
 
 
 # --- a router that runs ---------------------------------------------------------------------------------------------

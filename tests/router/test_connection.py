@@ -12,12 +12,12 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ConnectionError, SlotNotCoveredError
 
 from router.bell import Bell, arq_redis, listen
-from router.connection import Servers, clocks, close, end, is_outage
+from router.connection import Servers, client, clocks, close, end, is_outage, reason_of
 from router.identity import PARTITIONS
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.ledger_keys import key
 from tests.router.bulk import SINK, Bulk, fill
-from tests.topologies import NAME, Cluster, Watched
+from tests.topologies import NAME, PASSWORD, Cluster, Watched
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,42 @@ def test_no_password_is_in_the_text_of_servers() -> None:
     assert "hunter2" not in repr(Servers("redis://:hunter2@a", ["redis://:hunter2@b"], ["redis://:hunter2@c"]))
 
 
+@pytest.mark.parametrize(
+    ("options", "checked"),
+    [
+        ("", True),
+        ("&ssl_cert_reqs=required", True),
+        ("&ssl_cert_reqs=none", False),
+        ("&ssl_check_hostname=no", False),
+    ],
+)
+def test_with_tls_the_name_of_the_server_is_checked_wherever_it_is(options: str, checked: bool) -> None:
+    def url(place: str) -> str:
+        return f"rediss://:hunter2@{place}?ssl_ca_certs=/ca.pem{options}"
+
+    one = Servers(url("one/0")).client().connection_pool
+    watched = cast(Any, Servers(url(NAME), [url("two")]).client().connection_pool)
+    cluster = cast(Any, Servers(nodes=[url("three/0")]).client())
+    for options_of in (
+        one.connection_kwargs,
+        watched.connection_kwargs,
+        watched.sentinel_manager.sentinels[0].connection_pool.connection_kwargs,
+        cluster.connection_kwargs,
+    ):
+        assert (options_of["ssl_ca_certs"], options_of["ssl_check_hostname"]) == ("/ca.pem", checked)
+        assert options_of["password"] == "hunter2"
+
+
+async def test_why_a_server_can_not_be_reached_is_told(tmp_path: Path) -> None:
+    async with client(f"unix://{tmp_path}/nothing") as redis:
+        with pytest.raises(ConnectionError) as away:
+            await redis.ping()
+    assert reason_of(away.value) == "ConnectionError: No such file or directory"
+    assert reason_of(SlotNotCoveredError()) == "SlotNotCoveredError"
+
+
 async def test_the_ledger_and_the_bell_find_the_primary_by_its_name(watched: Watched) -> None:
-    servers = Servers(f"redis://{NAME}/0", [sentinel.url for sentinel in watched.sentinels])
+    servers = Servers(f"redis://:{PASSWORD}@{NAME}/0", [sentinel.url for sentinel in watched.sentinels])
     ledger = Ledger(servers.client())
     await ledger.open()
     assert watched.primary.ask("HGET", "ats:meta", "partitions") == str(PARTITIONS).encode()
