@@ -132,10 +132,11 @@ class _ClusterPipeline(ClusterPipeline):
 
 @contextmanager
 def as_outage() -> Iterator[None]:
-    """What a cluster's client raises where a slot is nowhere, or another call just closed this one's connection."""
+    """What a cluster's client raises where a slot is nowhere, or another call just closed this one's connection: it may
+    be closed already, or have no writer any more."""
     try:
         yield
-    except (SlotNotCoveredError, RuntimeError) as error:
+    except (SlotNotCoveredError, RuntimeError, AttributeError) as error:
         raise ConnectionError("the cluster is being rearranged") from error
 
 

@@ -1,6 +1,7 @@
 """The ledger on a cluster, and on a server that sentinels name; what happens when one dies is in `tests/chaos`."""
 
 import asyncio
+import itertools
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -9,13 +10,15 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import ConnectionError, SlotNotCoveredError
+from redis.exceptions import ConnectionError, RedisError, SlotNotCoveredError
 
 from router.bell import Bell, arq_redis, listen
 from router.connection import Servers, client, clocks, close, end, is_outage, reason_of
+from router.durability import Durability
 from router.identity import PARTITIONS
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.ledger_keys import key
+from tests.factories import PARTITION, make_receipt
 from tests.router.bulk import SINK, Bulk, fill
 from tests.topologies import NAME, PASSWORD, Cluster, Watched
 
@@ -107,6 +110,33 @@ async def test_a_slot_that_is_nowhere_is_an_outage(spread: Ledger, monkeypatch: 
     monkeypatch.setattr("redis.asyncio.cluster.NodesManager.get_node_from_slot", nowhere)
     with pytest.raises(ConnectionError):
         await (spread.sinks() if call == "command" else spread.counts())
+
+
+async def test_calls_whose_connections_others_close_end_with_an_outage_or_well(
+    spread: Ledger, cluster: Cluster
+) -> None:
+    ledger = Ledger(Servers(nodes=cluster.urls).client(), durability=Durability.REPLICATED)
+    await ledger.open()
+    numbers = itertools.count()
+    refused: list[RedisError] = []
+
+    async def accept(until: float) -> None:
+        while time.monotonic() < until:
+            try:
+                await ledger.accept(PARTITION, [make_receipt(str(next(numbers)))])
+            except RedisError as error:
+                refused.append(error)
+
+    async def look(until: float) -> None:
+        while time.monotonic() < until:
+            await client_of(ledger).aclose()  # as redis-py does after each failure
+            await asyncio.sleep(0.003)
+
+    until = time.monotonic() + 2
+    await asyncio.gather(look(until), *(accept(until) for _ in range(20)))
+    await ledger.close()
+    assert refused
+    assert all(map(is_outage, refused))
 
 
 def test_no_password_is_in_the_text_of_servers() -> None:
