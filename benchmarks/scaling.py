@@ -50,7 +50,6 @@ def measured(nodes: int, count: int) -> tuple[float, float, float]:
         for _ in range(count):
             one.port = free_port()
             one.run("serve", None, "--port", str(one.port))
-            one.is_ready()
             urls.append(one.url)
         started, idle = time.monotonic(), _idle_seconds()
         posting = [

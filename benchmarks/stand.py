@@ -146,7 +146,7 @@ class Stand:
                 stdout=log,
                 stderr=log,
             )
-        if command == "serve" and not options:
+        if command == "serve":
             self.is_ready()
         return process
 
@@ -183,8 +183,15 @@ class Stand:
         return answer.is_success
 
     def post(self, seconds: float, rate: float = 0, *, core: int | None = OTHERS) -> Load:
-        """Post webhooks for some seconds over 64 connections; ``rate`` is webhooks a second, 0 for what is taken."""
-        return load_of(self.posting(f"{self.url}/webhooks/greenhouse", seconds, rate, CONNECTIONS, core))
+        """Post webhooks for some seconds over 64 connections; ``rate`` is webhooks a second, 0 for what is taken.
+
+        Raises:
+            NotMeasured: not all of them were accepted.
+        """
+        load = load_of(self.posting(f"{self.url}/webhooks/greenhouse", seconds, rate, CONNECTIONS, core))
+        if load.refused or load.broken:
+            raise NotMeasured(f"{load.refused} webhooks were refused, {load.broken} connections broke")
+        return load
 
     def posting(
         self, url: str, seconds: float, rate: float, connections: int, core: int | None

@@ -73,8 +73,6 @@ def _sustained() -> Generator[Sample]:
 
 def _keeps_up(one: Stand, endpoints: Sequence[Endpoint], rate: float) -> bool:
     load = one.post(_SECONDS, rate, core=None)
-    if load.refused or load.broken:
-        raise NotMeasured(f"{load.refused} webhooks were refused, {load.broken} connections broke")
     ended = time.monotonic()
     arrivals = _arrived(endpoints, load.answered, 120)
     if any(one.twice for one in arrivals):

@@ -76,14 +76,14 @@ async def test_a_primary_that_sentinels_watch_is_killed(watched: Watched) -> Non
         await killed(rig, watched.primary)
 
 
-async def test_a_node_of_a_cluster_is_killed(cluster: Cluster, bell: str) -> None:
-    async with running(Servers(nodes=cluster.urls, bell=bell), "node of a cluster killed") as rig:
+async def test_a_node_of_a_cluster_is_killed(cluster: Cluster, own_server: Valkey) -> None:
+    async with running(Servers(nodes=cluster.urls, bell=own_server.url), "node of a cluster killed") as rig:
         await killed(rig, cluster.owner_of(slot_of(SOURCES[0])))
 
 
-async def test_a_partition_moves_to_another_node(cluster: Cluster, bell: str) -> None:
+async def test_a_partition_moves_to_another_node(cluster: Cluster, own_server: Valkey) -> None:
     slot = slot_of(SOURCES[0])
-    async with running(Servers(nodes=cluster.urls, bell=bell), "partition moved") as rig:
+    async with running(Servers(nodes=cluster.urls, bell=own_server.url), "partition moved") as rig:
         owner = cluster.owner_of(slot)
         other = next(node for node in cluster.nodes[:3] if node is not owner)
         rig.faults.append(at := time.monotonic())
@@ -109,12 +109,3 @@ def move(cluster: Cluster, slot: int, owner: Server, other: Server) -> int:
     for node in (other, owner):
         node.ask("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(other))
     return moved
-
-
-@pytest.fixture
-def bell() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="ats-") as folder:
-        server = Valkey(Path(folder))
-        server.start()
-        yield server.url
-        server.stop()
