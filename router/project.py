@@ -278,8 +278,8 @@ def _event(state: ApplicationState, waiting: WaitingFact, event_type: EventType,
         fields["to_stage"] = _stage(fact)
     else:
         fields["from_stage"] = fields["to_stage"] = None
-    occurred_at = _decided_at(fact, fields["application"]) if event_type is EventType.OUTCOME_CHANGED else None
-    occurred_at = occurred_at or fact.occurred_at
+    is_outcome = event_type is EventType.OUTCOME_CHANGED
+    occurred_at = _decided_at(fact, fields["application"]) if is_outcome else fact.occurred_at
     return Event(
         **{
             **fields,
@@ -308,12 +308,14 @@ def _job(state: ApplicationState, fact: Fact) -> Job | None:
 
 
 def _decided_at(fact: Fact, application: Application | None) -> datetime | None:
-    """When the outcome came about, where it was told in passing with a time of its own."""
+    """When the outcome came about. One that was told in passing has a time of its own, or else came about at the last
+    change at the latest: not when the application was created."""
     if application is None or fact.type is EventType.OUTCOME_CHANGED:
-        return None
-    return {Outcome.HIRED: application.hired_at, Outcome.DECLINED: application.rejected_at}.get(
-        application.outcome or Outcome.PENDING
-    )
+        return fact.occurred_at
+    ends = {Outcome.HIRED: application.hired_at, Outcome.DECLINED: application.rejected_at}
+    if (ended_at := ends.get(application.outcome or Outcome.PENDING)) is not None:
+        return ended_at
+    return application.updated_at if fact.type is EventType.APPLICATION_CREATED else fact.occurred_at
 
 
 def _stage_before(state: ApplicationState, fact: Fact, *, late: bool) -> Stage | None:

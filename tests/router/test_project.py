@@ -87,6 +87,27 @@ def test_a_creation_in_a_hired_stage_also_tells_the_outcome() -> None:
     assert types_of(make_fact(CREATED, stage=HIRED_STAGE)) == [[CREATED, DECIDED]]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "told", "at"),
+    [
+        (DECLINED, {"rejected_at": 1, "updated_at": 2}, 1),
+        (HIRED, {"hired_at": 1, "updated_at": 2}, 1),
+        (HIRED, {"rejected_at": 1, "updated_at": 2}, 2),
+        (DECLINED, {}, None),
+    ],
+)
+def test_what_was_decided_when_it_was_first_told_was_not_decided_at_its_creation(
+    outcome: Outcome, told: dict[str, int], at: int | None
+) -> None:
+    fact = make_fact(CREATED, outcome=outcome)
+    assert fact.application
+    times = {name: NOW + timedelta(hours=hours) for name, hours in told.items()}
+    _, [[created, decided]] = run([fact.model_copy(update={"application": fact.application.model_copy(update=times)})])
+    assert created.occurred_at == fact.occurred_at
+    assert decided.occurred_at_is_estimate is (at is None)
+    assert at is None or decided.occurred_at == NOW + timedelta(hours=at)
+
+
 def test_a_prospect_who_becomes_a_candidate_is_a_second_creation_that_is_not_late() -> None:
     prospect = make_fact(CREATED, is_prospect=True)
     candidate = make_fact(CREATED, is_prospect=False, stage=APPLIED)
