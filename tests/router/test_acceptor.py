@@ -57,6 +57,16 @@ async def test_who_comes_while_a_call_is_under_way_shares_the_next_one(counted: 
     assert [len(call) for call in counted.calls] == [1, 5]
 
 
+async def test_two_calls_of_a_partition_are_under_way_and_no_third(counted: Counted) -> None:
+    acceptor, requests = Acceptor(counted, lambda _: None), []
+    for number in range(4):
+        requests += begin(acceptor, [make_receipt(str(number))])
+        await asyncio.sleep(0.01)
+    assert [len(call) for call in counted.calls] == [1, 1]
+    counted.open_gate.set()
+    assert await asyncio.gather(*requests) == [True] * 4
+
+
 async def test_the_order_of_requests_is_kept(counted: Counted) -> None:
     counted.open_gate.set()
     receipts = [make_receipt(str(n)) for n in range(40)]

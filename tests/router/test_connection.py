@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import ConnectionError, RedisError, SlotNotCoveredError
+from redis.exceptions import ConnectionError, RedisError, ResponseError, SlotNotCoveredError
 
 from router.bell import Bell, arq_redis, listen
 from router.connection import Servers, client, clocks, close, end, is_outage, reason_of
@@ -137,6 +137,19 @@ async def test_calls_whose_connections_others_close_end_with_an_outage_or_well(
     await ledger.close()
     assert refused
     assert all(map(is_outage, refused))
+
+
+@pytest.mark.parametrize(
+    ("answer", "outage"),
+    [
+        ("NOREPLICAS Not enough good replicas to write.", True),
+        ("MISCONF Errors writing to the AOF file", True),
+        ("BUSY Valkey is busy running a script.", True),
+        ("WRONGTYPE Operation against a key", False),
+    ],
+)
+def test_an_error_that_passes_by_itself_is_an_outage(answer: str, outage: bool) -> None:
+    assert is_outage(ResponseError(answer)) is outage
 
 
 def test_no_password_is_in_the_text_of_servers() -> None:

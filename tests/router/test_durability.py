@@ -74,8 +74,14 @@ async def test_a_script_that_the_server_forgot_is_told_again(primary: Server) ->
     await ledger.close()
 
 
-async def test_replicas_are_counted(replicated: Ledger) -> None:
+async def test_replicas_are_counted_where_there_are_fewest(replicated: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await replicas_of(replicated._redis) == 0
+
+    async def of_three(*_: object) -> list[dict[str, int]]:
+        return [{"connected_slaves": count} for count in (2, 1, 3)]
+
+    monkeypatch.setattr("router.durability.on_each_primary", of_three)
+    assert await replicas_of(replicated._redis) == 1
 
 
 @pytest.mark.parametrize(

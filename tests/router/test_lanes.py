@@ -19,9 +19,11 @@ from redis.exceptions import ResponseError
 from router import lanes as lanes_module
 from router import ledger as ledger_module
 from router.connection import client, end
+from router.gate import Gate
 from router.lanes import LaneLoop, Lease
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.records import Claim, DeliveryRecord, DeliveryState, Settled
+from sinks.base import SinkSettings
 from tests.factories import PARTITION, make_event, make_receipt, make_routed, put_deliveries, until
 from tests.valkey import Valkey
 
@@ -157,6 +159,21 @@ async def test_what_is_claimed_ahead_begins_where_the_server_is_slow(
     await until(lambda: len(toy.done) == 10)
     assert toy.most_running == 8
     await end(loop)
+
+
+@pytest.mark.parametrize(("rate", "most"), [(None, 10), ("1000/s", 8)])
+async def test_nothing_is_claimed_ahead_for_a_sink_that_bears_only_so_much(
+    ledger: Ledger, toy: Toy, rate: str | None, most: int
+) -> None:
+    await put_deliveries(ledger, "toy", [f"s{n}" for n in range(20)])
+    toy.seconds = defaultdict(lambda: 60.0)
+    settings = SinkSettings.model_validate({"type": "recording", "rate": rate})
+    loop = LaneLoop(ledger, toy, 8, Gate(ledger, "toy", settings))
+    running = asyncio.create_task(loop.run())
+    await until(lambda: toy.running == 8)
+    await asyncio.sleep(0.2)
+    assert (await ledger.backlog(LANE)).leased == most
+    await end(running)
 
 
 async def test_a_slot_is_free_before_its_result_is_stored(ledger: Ledger, toy: Toy) -> None:

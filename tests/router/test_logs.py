@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from router import logs
 from router.logs import Formatter, Writer
 
 log = logging.getLogger("router.something")
@@ -167,6 +168,26 @@ def test_a_line_is_written_soon_without_being_asked_for() -> None:
         while text not in stream.getvalue():
             assert time.monotonic() < give_up
             time.sleep(0.01)
+
+
+def test_who_logs_more_than_may_wait_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "GATHER_SECONDS", 60)
+    monkeypatch.setattr(logs, "MOST_LINES", 5)
+    stream = io.StringIO()
+    writer = Writer(stream)
+    for number in range(7):
+        writer.handle(logging.makeLogRecord({"msg": f"{number}"}))
+    assert stream.getvalue() == "0\n1\n2\n3\n4\n"
+
+
+def test_a_line_that_cannot_be_made_costs_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    writer = Writer(stream)
+    for record in ({"msg": "%d", "args": ("Ada Lovelace",)}, {"msg": "next"}):
+        writer.handle(logging.makeLogRecord(record))
+    writer.flush()
+    assert stream.getvalue() == "next\n"
+    assert "--- Logging error ---" in capsys.readouterr().err
 
 
 def test_a_pipe_that_nobody_reads_any_more_stops_nothing() -> None:
