@@ -71,12 +71,13 @@ class Bullhorn(PolledHandler):
     )
 
     def rows(self, answer: Node) -> Sequence[Node]:
-        """The submissions of a query, a single one, or the events of a batch that are of submissions."""
+        """The submissions of a query, a single one, or the events of a batch that are of submissions; what is in their
+        history, which a query of its own answers, is none of them."""
         data = answer.json("data", sometimes=True)
         if isinstance(data, dict):
             return [answer.node("data")]
         if isinstance(data, list):
-            return answer.nodes("data")
+            return [row for row in answer.nodes("data") if not row.node("jobSubmission", sometimes=True)]
         events = answer.nodes("events")
         if "events" in answer.soft_drift:
             raise Drift("events", "is missing, and data too")

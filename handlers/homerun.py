@@ -39,7 +39,7 @@ class Homerun(PolledHandler):
         missing=[
             "recorded answers of the API: the reading follows a copy of Homerun's own description of it",
             "when an application was moved or disqualified, and by whom; only a hire has a time",
-            "reasons of a disqualification, and ids of stages: their names are each job's own",
+            "reasons of a disqualification; names of stages are each job's own, and whether ids are told is unverified",
         ],
     )
 
@@ -52,8 +52,9 @@ class Homerun(PolledHandler):
         raise Drift("data", "is missing")
 
     def row_facts(self, row: Node) -> tuple[Fact, ...]:
-        name = row.node("stage", sometimes=True).text("name")
-        stage = self.stage_patterns.known(Stage(name=name)) if name else None
+        told = row.node("stage", sometimes=True)
+        id_, name = told.id("id", sometimes=True), told.text("name")
+        stage = self.stage_patterns.known(Stage(id=id_, name=name)) if id_ or name else None
         hired_at = row.time("hired_at", zone=UTC)
         application = Application(
             id=row.need_id("id"),

@@ -1,7 +1,8 @@
 """JazzHR: signed push of a whole candidate, by hand or by a Workflow Helper attached to a step; it tells no change.
 
-Source: source/includes/webhook of github.com/JazzHR/api-doc, read in 2026 (the page itself has moved), in its shapes of
-2018 and 2019, and a receiver of the latter. An export lists applications ("profiles"), each with its job ("opening").
+Source: source/includes/webhook of github.com/JazzHR/api-doc, read in 2026, in its shapes of 2018 and 2019, a receiver
+of the latter, and the beginning of the page that came after it, apidoc.jazzhrapis.com/candidate-export. An export lists
+applications ("profiles"), each with its job ("opening").
 """
 
 import json
@@ -19,6 +20,7 @@ from handlers.signatures import check_hmac, hex_digest, hex_hmac, only_header
 from router.schema import Application, Candidate, EventType, Fact, Job, Outcome, Person, Stage, StageKind
 
 _EVENT, _SIGNATURE, _PROFILE_URL = "x-jazzhr-event", "x-jazzhr-signature", "link"
+_REQUEST_ID = "x-jazzhr-uuid"  # not signed: it names the request for people, and tells no two of them apart
 _VERIFY, _EXPORT = "VERIFY", "CANDIDATE-EXPORT"
 
 
@@ -65,10 +67,11 @@ class JazzHR(Handler):
             "an export tells what an application is now: of the category New it counts as created, of any other one"
             " what differs from the export before becomes the events",
             "moves to steps without the helper; deletions",
-            "the documentation in reach is of 2019",
+            "the documentation in reach is of 2019, but for the beginning of a newer one, which no longer says that"
+            " JazzHR repeats what failed",
         ],
     )
-    kept_headers = frozenset({_EVENT, _PROFILE_URL})
+    kept_headers = frozenset({_EVENT, _REQUEST_ID, _PROFILE_URL})
 
     def verify(self, receipt: Receipt) -> None:
         check_hmac(hex_digest(only_header(receipt, _SIGNATURE)), receipt.body, self.settings.secrets)
@@ -91,7 +94,8 @@ class JazzHR(Handler):
             if "candidate.profiles" in body.soft_drift:
                 raise Drift("candidate.profiles", "is missing or no list")
             return ignored(event, "the candidate is attached to no job", soft_drift=body.soft_drift)
-        return Normalised(Disposition.EVENTS, event, tuple(facts), soft_drift=body.soft_drift)
+        named = tuple(fact.model_copy(update={"vendor_event_id": receipt.header(_REQUEST_ID)}) for fact in facts)
+        return Normalised(Disposition.EVENTS, event, named, soft_drift=body.soft_drift)
 
     def sign(self, body: bytes, at: datetime) -> Post:
         headers = {_SIGNATURE: hex_hmac(self.settings.secrets[0], body)}

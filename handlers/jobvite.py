@@ -1,7 +1,7 @@
-"""Jobvite: polled, a row is a candidate with one application. Its webhooks are described nowhere.
+"""Jobvite: polled, a row is a candidate with one application. Its webhooks are known from hearsay only.
 
-Source: clients of others and answers that they recorded (macat/connect, thoughtbot), read in 2026. Jobvite answers
-errors with HTTP 200 as well, in three shapes. Times are unix milliseconds, often of a day's beginning only.
+Source: clients of others and answers that they recorded (macat/connect, thoughtbot, kippnorcal/jobvite), read in 2026.
+Jobvite answers errors with HTTP 200 as well, in three shapes. Times are unix milliseconds, often of a day's beginning.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,21 @@ from pydantic import Field
 from handlers.base import Drift
 from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import PolledHandler, state_facts
-from handlers.reading import Node
+from handlers.reading import Node, is_not_asked_for, whole_name
 from handlers.settings import ApiUrl, SourceSettings
-from router.schema import OUTCOME_OF_KIND, Application, Candidate, Fact, Job, Offer, Outcome, RejectionReason, Stage
+from router.schema import (
+    OUTCOME_OF_KIND,
+    Application,
+    Candidate,
+    CustomFields,
+    Fact,
+    Job,
+    Offer,
+    Outcome,
+    Person,
+    RejectionReason,
+    Stage,
+)
 from router.secret import Secret
 
 _MILLISECONDS = 0.001
@@ -40,11 +52,11 @@ class Jobvite(PolledHandler):
         confidence=Confidence.THIRD_PARTY,
         steps=[],
         events=[],
-        verified="nothing: its webhooks are described nowhere, candidates are polled",
+        verified="nothing: candidates are polled; a webhook of stages is said to exist, with bare ids and unsigned",
         missing=[
             "hired is a hire date, declined a disposition; a workflow state counts as `stages:` says",
             "who moved an application; times may be of the day only",
-            "custom fields, as nothing tells how Jobvite writes them",
+            "when the application came in: the date on which it was sent stands for it (unverified)",
         ],
     )
 
@@ -61,7 +73,11 @@ class Jobvite(PolledHandler):
     def row_facts(self, row: Node) -> tuple[Fact, ...]:
         node = row.node("application")
         name, disposition = node.text("workflowState", sometimes=True), node.text("disposition")
-        stage = self.stage_patterns.known(Stage(name=name)) if name else None
+        stage = (
+            self.stage_patterns.known(Stage(id=node.id("workflowStateEId", sometimes=True), name=name))
+            if name
+            else None
+        )
         hired_at = node.epoch("hireDate", unit=_MILLISECONDS)
         updated_at = node.epoch("lastUpdatedDate", unit=_MILLISECONDS)
         outcome = _outcome(node, stage)
@@ -69,17 +85,23 @@ class Jobvite(PolledHandler):
             id=node.need_id("eId"),
             outcome=outcome,
             stage=stage,
+            created_at=node.epoch("sentDate", unit=_MILLISECONDS, sometimes=True),
             updated_at=updated_at,
             hired_at=hired_at,
             rejection_reason=RejectionReason(name=disposition) if disposition and outcome is Outcome.DECLINED else None,
             source=node.text("source"),
+            custom_fields=_custom_fields(node),
         )
-        facts = state_facts("candidate", application, candidate=_candidate(row), job=_job(node), changed_at=updated_at)
         start = node.epoch("startDate", unit=_MILLISECONDS, sometimes=True)
-        if start is None:
-            return facts
-        offer = Offer(start_date=start.astimezone(self.settings.zone or UTC).date().isoformat())
-        return tuple(fact.model_copy(update={"offer": offer}) for fact in facts)
+        day = start.astimezone(self.settings.zone or UTC).date().isoformat() if start else None
+        return state_facts(
+            "candidate",
+            application,
+            candidate=_candidate(row),
+            job=_job(node),
+            offer=Offer(start_date=day) if day else None,
+            changed_at=updated_at,
+        )
 
 
 def _outcome(node: Node, stage: Stage | None) -> Outcome:
@@ -119,7 +141,35 @@ def _job(application: Node) -> Job | None:
         requisition_id=requisition,
         departments=[department] if department else [],
         location=node.text("location", sometimes=True),
+        recruiters=_people(node, "primaryRecruiter", "recruiters"),
+        hiring_managers=_people(node, "primaryHiringManager", "hiringManagers"),
+        custom_fields=_custom_fields(node),
     )
+
+
+def _people(job: Node, first: str, all_: str) -> list[Person]:
+    """The first one is among all of them as well."""
+    nodes = [job.node(first, sometimes=True), *job.nodes(all_, sometimes=True)]
+    people = (
+        Person(
+            id=node.id("userId"),
+            name=whole_name(node.text("firstName"), node.text("lastName")),
+            email=node.text("userName"),
+        )
+        for node in nodes
+        if node
+    )
+    return list({person.id: person for person in people}.values())
+
+
+def _custom_fields(owner: Node) -> CustomFields:
+    """Texts, with the line breaks of the form that they were entered in."""
+    fields: CustomFields = {}
+    for field in owner.nodes("customField", sometimes=True):
+        name, value = field.text("key"), field.json("value")
+        if name and not is_not_asked_for(name) and not is_not_asked_for(field.text("fieldCode", sometimes=True) or ""):
+            fields[name] = value.strip() if isinstance(value, str) else value
+    return fields
 
 
 def _joined(mark: str, *parts: str | None) -> str | None:

@@ -24,6 +24,8 @@ from router.schema import (
     EventType,
     Fact,
     Job,
+    Offer,
+    OfferStatus,
     Outcome,
     RejectionReason,
     Stage,
@@ -32,6 +34,7 @@ from router.secret import Secret
 
 _SIGNATURE = "x-kombo-signature"
 _OUTCOMES = {"PENDING": Outcome.PENDING, "HIRED": Outcome.HIRED, "DECLINED": Outcome.DECLINED}
+_OFFERS = {status.value: status for status in OfferStatus}
 _MODELS = {  # a change of these brings the application back when it is asked for by updated_after
     "ats_applications",
     "ats_candidates",
@@ -76,13 +79,14 @@ class Kombo(ReadsRows):
             "switch Only Sync Created Applications off for the integration, or nothing but what Kombo itself created"
             " is ever told",
         ],
-        events=["data-changed", "sync-finished"],
+        events=["data-changed", "sync-finished", "remote-event-received"],
         verified="the X-Kombo-Signature header, an HMAC-SHA256 over the exact body",
         missing=[
             "no webhook holds an application: without api_key and integration there are no events",
             "who did it, and the stage before (the router knows it from the row before)",
             "whether DECLINED is the company's rejection or the candidate's withdrawal; the reason's name may tell",
             "that a job or a tag was renamed: it does not bring its applications back",
+            "interviews; an offer is told with what else is told of its application, not by itself",
             "whether a delivery that failed is sent again, and with the same id",
         ],
     )
@@ -108,7 +112,7 @@ class Kombo(ReadsRows):
         application, candidate, job = _application(row), _candidate(row), _job(row)
         changed_at, gone_at = row.time("changed_at"), row.time("remote_deleted_at")
         at = application.updated_at or changed_at
-        created, now = state_facts(_ROW, application, candidate=candidate, job=job, changed_at=at)
+        created, now = state_facts(_ROW, application, candidate=candidate, job=job, offer=_offer(row), changed_at=at)
         # the version is of what it is now, not of its beginning
         version = {"vendor_version": changed_at.isoformat(timespec="microseconds") if changed_at else None}
         if gone_at is None:
@@ -125,10 +129,12 @@ class Kombo(ReadsRows):
 
 def _why_not(event: str, data: Node) -> str | None:
     """Why an event makes nobody look; None where there may be applications to fetch."""
-    if event not in ("data-changed", "sync-finished"):
+    if event not in ("data-changed", "sync-finished", "remote-event-received"):
         return _REASONS.get(event, NO_TYPE)
     if data.text("integration_category", sometimes=True) not in ("ATS", None):
         return "the integration is not of an ATS"
+    if event == "remote-event-received":  # the ATS told Kombo of something, and what is not said
+        return None
     if event == "sync-finished":
         return None if data.text("sync_state") in _READABLE else "the sync brought nothing that can be read"
     models = data.texts_of("changed_models", "name")
@@ -178,6 +184,12 @@ def _job(row: Node) -> Job | None:
     node = row.node("job")
     identifier = node.id("id") or row.id("job_id")
     return Job(id=identifier, title=node.text("name")) if identifier or node else None
+
+
+def _offer(row: Node) -> Offer | None:
+    """The last one; Kombo's statuses are ours."""
+    offers = row.nodes("offers", sometimes=True)
+    return Offer(id=offers[-1].id("id"), status=offers[-1].choice("status", _OFFERS)) if offers else None
 
 
 def _answers(row: Node) -> list[Answer]:

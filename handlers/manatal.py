@@ -1,8 +1,8 @@
 """Manatal: polled. A match, one candidate for one job, is an application.
 
 Source: clients of others of its open API v3 (v1 has the candidate and the job inside a match, v3 their ids) and the
-page Matches of developers.manatal.com, read in 2026. The webhooks that one client expects have names that look made
-up, and it checks no signature.
+page Matches of developers.manatal.com, read in 2026. Webhooks can be registered there (models, actions and a URL), but
+nothing in reach shows what one holds or whether it is signed.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Manatal(PolledHandler):
         confidence=Confidence.THIRD_PARTY,
         steps=[],
         events=[],
-        verified="nothing: no usable webhook is known, matches are polled",
+        verified="nothing: Manatal has webhooks, but nothing in reach shows what they hold; matches are polled",
         missing=[
             "names, addresses and titles: a match of API v3 has the ids of its candidate and its job only",
             "whether every account has hired_at (unverified): `stages:` tells which stage is a hire, by its id or name",

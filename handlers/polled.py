@@ -10,7 +10,7 @@ from datetime import datetime
 
 from handlers.base import Disposition, Handler, Normalised, Post, Receipt, Rejected, Sample
 from handlers.reading import Node
-from router.schema import Application, Candidate, EventType, Fact, Job, Person
+from router.schema import Application, Candidate, EventType, Fact, Job, Offer, Person
 
 
 def state_facts(
@@ -19,6 +19,7 @@ def state_facts(
     *,
     candidate: Candidate | None = None,
     job: Job | None = None,
+    offer: Offer | None = None,
     changed_at: datetime | None = None,
     actor: Person | None = None,
     version: str | None = None,
@@ -31,6 +32,7 @@ def state_facts(
         application=application,
         candidate=candidate,
         job=job,
+        offer=offer,
     )
     now = {"occurred_at": changed_at, "vendor_version": version, "actor": actor}
     return created, created.model_copy(update={"type": EventType.APPLICATION_UPDATED, "is_snapshot": True, **now})

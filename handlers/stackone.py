@@ -170,7 +170,7 @@ def _application(row: Node) -> Application:
 def _stage(row: Node, status: str | None, source_status: str | None) -> Stage | None:
     """The stage with the status as its kind; but how an application ended says nothing of the stage it ended in. Where
     there is no stage, the status stands for it, in the ATS's own word where that is told."""
-    node = row.node("application_stage", sometimes=True) or row.node("interview_stage", sometimes=True)
+    node = row.node("application_stage", sometimes=True) or _interview_stage(row)
     identifier = (
         node.id("id", sometimes=True)
         or row.id("application_stage_id", sometimes=True)
@@ -182,6 +182,13 @@ def _stage(row: Node, status: str | None, source_status: str | None) -> Stage | 
     name = source_status or status
     is_stage = name is not None and status != "active"  # which says no more than that it did not end yet
     return Stage(name=name, kind=kind or _KINDS_OF_THE_END.get(status or "")) if is_stage else None
+
+
+def _interview_stage(row: Node) -> Node:
+    """An object, or a list of one in older versions of the API."""
+    if isinstance(row.raw.get("interview_stage"), list):
+        return next(iter(row.nodes("interview_stage")), Node.of({}))
+    return row.node("interview_stage", sometimes=True)
 
 
 def _rejection_reason(row: Node, status: str | None) -> RejectionReason | None:

@@ -1,7 +1,7 @@
 """Which stages are of which kind, by their names: every company names its stages, and rules shall serve every ATS."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -9,20 +9,22 @@ from router.schema import Stage, StageKind, Told
 
 ToldT = TypeVar("ToldT", bound=Told)
 
-EVERYDAY: Mapping[StageKind, Sequence[str]] = {
-    StageKind.APPLIED: ("applied", "new", "inbox", "new applicants", "*application review*", "sourced"),
-    StageKind.ASSESSMENT: ("*assessment*", "*take home*", "*take-home*", "*challenge*", "* test", "*test task*"),
-    StageKind.SCREEN: ("*phone*", "*screen*", "*recruiter call*", "*recruiter chat*", "*first call*"),
-    StageKind.OFFER: ("offer", "offer *", "* offer", "*contract*"),
-    StageKind.INTERVIEW: ("*interview*", "*onsite*", "*on-site*", "*on site*", "*face to face*", "*panel*"),
-}
+EVERYDAY: Sequence[tuple[StageKind | None, Sequence[str]]] = (
+    (None, ("*reject*", "*declin*", "*withdr*", "*no show*", "*no-show*")),  # "Offer declined" is no offer
+    (StageKind.APPLIED, ("applied", "new", "inbox", "new applicants", "*application review*", "sourced")),
+    (StageKind.ASSESSMENT, ("*assessment*", "*take home*", "*take-home*", "*challenge*", "* test", "*test task*")),
+    (StageKind.SCREEN, ("*phone*", "*screen*", "*recruiter call*", "*recruiter chat*", "*first call*")),
+    (StageKind.OFFER, ("offer", "offer *", "* offer", "*contract*")),
+    (StageKind.INTERVIEW, ("*interview*", "*onsite*", "*on-site*", "*on site*", "*face to face*", "*panel*")),
+)
 """What most companies mean by such a name. None means HIRED or REJECTED: that would decide on somebody by a guess."""
 
 
 class StageKinds:
-    """Patterns of stages' names or ids, ``*`` for anything, whatever their case; the first that fits decides."""
+    """Patterns of stages' names or ids, ``*`` for anything, whatever their case; the first that fits decides, also that
+    it is of no kind."""
 
-    def __init__(self, patterns: Iterable[tuple[StageKind, Sequence[str]]]) -> None:
+    def __init__(self, patterns: Iterable[tuple[StageKind | None, Sequence[str]]]) -> None:
         self._patterns = [
             (re.compile("|".join(map(_pattern, names)), re.IGNORECASE | re.DOTALL), kind)
             for kind, names in patterns

@@ -94,7 +94,8 @@ class ZohoRecruit(Enriches, Connects, Handler):
         confidence=Confidence.THIRD_PARTY,
         steps=[
             "In Zoho's API console make a self client, and a refresh token of it for the scopes ZohoRecruit.modules.ALL"
-            " and ZohoRecruit.notifications.ALL; set api_url and accounts_url to your data centre",
+            " and ZohoRecruit.notifications.ALL (if Zoho refuses it: notifications.READ, .CREATE, .UPDATE and .DELETE);"
+            " set api_url and accounts_url to your data centre",
             "run ats-router connect: it opens a channel that leads to the URL, with the source's secret as its token",
             "let it be renewed daily: Zoho closes a channel after a day and tells nobody",
             "instead of a channel, Setup > Automation > Workflow Rules can post webhooks (paid plans): their form is"
@@ -112,7 +113,10 @@ class ZohoRecruit(Enriches, Connects, Handler):
     )
     stage_kinds: ClassVar[Mapping[StageKind, Sequence[str]]] = {  # Zoho's own list of statuses, names are all there is
         StageKind.HIRED: ("Hired", "Joined"),
-        StageKind.REJECTED: ("Rejected*", "Unqualified"),
+        StageKind.REJECTED: (
+            *("Rejected*", "*-Rejected", "*- Rejected", "Unqualified", "Junk candidate"),
+            *("Offer*Declined", "Offer*Withdrawn", "Withdrawn"),
+        ),
     }
 
     def verify(self, receipt: Receipt) -> None:
@@ -261,6 +265,8 @@ class ZohoRecruit(Enriches, Connects, Handler):
 def _ids(body: Node) -> list[str]:
     """Ids are longer than JavaScript's numbers are exact, so that they should be texts; a number is understood too."""
     ids = body.json("ids")
+    if isinstance(ids, str):  # of one connector's deletions
+        ids = [part.strip() for part in ids.split(",")]
     if not isinstance(ids, list):
         raise Drift("ids", "is missing or no list")
     found = [str(item) for item in ids if type(item) is int or (isinstance(item, str) and item)]
@@ -282,7 +288,7 @@ def _affected(body: Node) -> dict[str, list[Change]]:
 
 
 def _candidate(record: Node, identifier: str | None) -> Candidate:
-    linked_id, linked_name = _linked(record, "Candidate", "Candidate_Name")
+    linked_id, linked_name = _linked(record, "Candidate", "Candidate_Name", "Candidate_Id")
     emails = (record.text("Email", sometimes=True), record.text("Secondary_Email", sometimes=True))
     phones = (record.text("Mobile", sometimes=True), record.text("Phone", sometimes=True))
     place = (record.text(key, sometimes=True) for key in ("City", "State", "Country"))
@@ -300,9 +306,18 @@ def _candidate(record: Node, identifier: str | None) -> Candidate:
 
 
 def _job(record: Node) -> Job | None:
-    linked_id, title = _linked(record, "Job_Opening_Name", "Posting_Title", "Job_Opening")
+    linked_id, title = _linked(record, "Job_Opening_Name", "Posting_Title", "Job_Opening", "Job_Opening_Id")
     identifier = record.id("$Job_Opening_Id", sometimes=True) or linked_id
-    return Job(id=identifier, title=title) if identifier or title else None
+    return Job(id=identifier, title=title, recruiters=_recruiters(record)) if identifier or title else None
+
+
+def _recruiters(record: Node) -> list[Person]:
+    """Public clients read it as one object, several, or a name alone."""
+    key = "Assigned_Recruiter"
+    if isinstance(record.raw.get(key), list):
+        return [Person(id=node.id("id"), name=node.text("name")) for node in record.nodes(key)]
+    person = _person(record, key)
+    return [person] if person else []
 
 
 def _linked(record: Node, *keys: str) -> tuple[str | None, str | None]:

@@ -321,7 +321,7 @@ class _Check:
         for path in [("stages",), *(("sources", name, "stages") for name in self.names("sources"))]:
             self.faults += in_stages(self._document, path)
         settings = self._settings(StagesSettings, ("stages",), '"stages"', told)
-        return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY.items()])
+        return StageKinds([*(settings.root.items() if settings else ()), *EVERYDAY])
 
     def _known_sinks(self, targets: tuple[SendTo, ...], path: Path) -> None:
         known = self.names("sinks")

@@ -70,6 +70,13 @@ def test_a_deleted_submission_is_told_as_that() -> None:
     assert [fact.type for fact in told({"data": submission(isDeleted=True)}).facts] == [EventType.APPLICATION_DELETED]
 
 
+def test_the_history_of_submissions_is_not_taken_for_submissions() -> None:
+    entry = {"id": 1, "dateAdded": 1709550000000, "status": "Interview", "jobSubmission": {"id": 4711}}
+    assert told({"data": [entry]}).disposition is Disposition.IGNORED
+    both = told({"data": [entry, submission()]})
+    assert {fact.application.id for fact in both.facts if fact.application} == {str(submission()["id"])}
+
+
 def test_a_submission_without_status_candidate_and_job_is_one_all_the_same() -> None:
     result = told({"data": [{"id": 1}]})
     assert result.facts[0].application

@@ -44,6 +44,14 @@ def test_a_hire_goes_before_a_disqualification_and_both_before_the_stage(
     assert application.outcome == outcome
 
 
+def test_a_stage_has_an_id_where_one_is_told() -> None:
+    for stage in ({"id": 7, "name": "Interview"}, {"name": "Interview"}):
+        application = told({"data": [row(stage=stage)]}).facts[-1].application
+        assert application
+        assert application.stage
+        assert (application.stage.id, application.stage.name) == ("7" if "id" in stage else None, "Interview")
+
+
 def test_times_are_in_utc_whatever_the_account_s_zone_is() -> None:
     fields = {"created_at": "2026-10-01T09:00:00", "hired_at": "2026-10-02 09:00:00"}
     application = told({"data": row(**fields)}, timezone="Europe/Amsterdam").facts[-1].application

@@ -256,7 +256,13 @@ def test_the_link_header_is_the_candidates_page_where_it_is_https(link: str, url
 
 def test_an_export_that_comes_again_is_known_by_its_bytes() -> None:
     assert normalised(body_of("export_stage")).dedupe is None
-    assert JAZZHR.kept_headers == {"x-jazzhr-event", "link"}
+    assert JAZZHR.kept_headers == {"x-jazzhr-event", "x-jazzhr-uuid", "link"}
+
+
+def test_the_requests_id_is_told_but_never_used_to_deduplicate() -> None:
+    told = normalised(body_of("export_stage"), {**EXPORT, "x-jazzhr-uuid": "5f1d7a84"})
+    assert {fact.vendor_event_id for fact in told.facts} == {"5f1d7a84"}
+    assert told.dedupe is None
 
 
 @pytest.mark.parametrize(

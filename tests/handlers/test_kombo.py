@@ -13,7 +13,7 @@ from handlers.base import Disposition, Drift, Normalised, Rejected, Sample
 from handlers.kombo import Kombo
 from router.project import project
 from router.records import ApplicationState, WaitingFact
-from router.schema import Candidate, EventType, Fact, Job, Outcome, Stage
+from router.schema import Candidate, EventType, Fact, Job, Offer, OfferStatus, Outcome, Stage
 from tests.handlers.vendors import FIXTURES, NOW, fixtures_of, handler_of, receipt
 
 KOMBO = handler_of("kombo", secret=["key"])
@@ -93,6 +93,20 @@ def test_a_sync_is_a_signal_where_there_is_something_to_read(state: str | None) 
 def test_other_categories_than_the_ats_are_left_out(name: str, category: str) -> None:
     result = normalised(body_of(name, integration_category=category))
     assert (result.disposition, result.reason) == (Disposition.IGNORED, "the integration is not of an ATS")
+
+
+def test_an_event_of_the_ats_is_a_signal_whatever_it_was() -> None:
+    heard = {"integration_id": "lever:1", "integration_tool": "lever", "integration_category": "ATS"}
+    result = normalised({"id": "1", "type": "remote-event-received", "data": heard})
+    assert (result.disposition, result.account, result.soft_drift) == (Disposition.SIGNAL, "lever:1", ())
+    other = normalised({"id": "1", "type": "remote-event-received", "data": heard | {"integration_category": "HRIS"}})
+    assert other.disposition is Disposition.IGNORED
+
+
+def test_the_last_offer_is_told_with_its_application() -> None:
+    offers = [{"id": "o1", "status": "DECLINED"}, {"id": "o2", "remote_id": "7", "status": "SENT"}]
+    assert state_of(offers=offers).offer == Offer(id="o2", status=OfferStatus.SENT)
+    assert state_of(offers=[]).offer is None
 
 
 def test_a_signal_belongs_to_its_integration_and_its_id_tells_it_from_others() -> None:

@@ -148,6 +148,10 @@ def test_the_deprecated_names_of_a_stage_are_read_where_the_new_ones_are_missing
     )
     assert application_of(**old, interview_stage_id="i").stage == Stage(id="i", kind=StageKind.SCREEN)
     assert application_of(application_stage=None).stage == Stage(id="so_st_2", kind=StageKind.SCREEN)
+    assert application_of(**old, interview_stage=[{"id": "i", "name": "Older", "order": 1}]).stage == Stage(
+        id="i", name="Older", kind=StageKind.SCREEN, index=1
+    )
+    assert application_of(**old, interview_stage=[]).stage == application_of(**old, interview_stage=None).stage
     both = application_of(interview_stage={"id": "i", "name": "Old"}, interview_stage_id="i")
     assert both.stage == application_of().stage
 

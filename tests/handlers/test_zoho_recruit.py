@@ -162,12 +162,17 @@ def test_each_id_is_a_fact_of_its_own_and_told_once() -> None:
     assert len({fact.subject for fact in facts}) == 2
 
 
-@pytest.mark.parametrize("ids", [None, [], "11", {"id": "11"}, [None, ""]])
+@pytest.mark.parametrize("ids", [None, [], "", ",", {"id": "11"}, [None, ""]])
 def test_a_delivery_without_ids_is_drift(ids: object) -> None:
     with pytest.raises(Drift, match=r"^ids"):
         normalised(body_of("application_updated", ids=ids))
     with pytest.raises(Drift, match=r"^module"):
         normalised(body_of("application_updated", module=None))
+
+
+def test_ids_may_be_one_text() -> None:
+    facts = normalised(body_of("candidate_deleted", ids="11, 12,11")).facts
+    assert [fact.candidate.id for fact in facts if fact.candidate] == ["11", "12"]
 
 
 def test_changed_fields_are_told_of_their_own_record_only() -> None:
@@ -261,6 +266,23 @@ async def test_names_may_be_objects_or_texts() -> None:
     assert (fact.job.id, fact.job.title) == ("6", "Cook")
 
 
+@pytest.mark.parametrize(
+    ("assigned", "names"),
+    [
+        ([{"id": "8", "name": "Priya Rao"}, {"id": "9", "name": "Ola Berg"}], ["Priya Rao", "Ola Berg"]),
+        ({"id": "8", "name": "Priya Rao"}, ["Priya Rao"]),
+        ("Priya Rao", ["Priya Rao"]),
+        ([], []),
+        (None, []),
+    ],
+)
+async def test_recruiters_are_told_in_several_forms(assigned: object, names: list[str]) -> None:
+    answers = Answers({"data": [record(Assigned_Recruiter=assigned)]})
+    (fact,), _ = await enriched(fact_of("application_updated"), answers)
+    assert fact.job
+    assert [person.name for person in fact.job.recruiters] == names
+
+
 async def test_a_bare_record_is_enough() -> None:
     (fact,), _ = await enriched(fact_of("application_updated"), Answers({"data": [{"id": "48210000001234567"}]}))
     assert fact.application
@@ -306,10 +328,14 @@ async def test_the_field_of_the_stage_is_a_setting() -> None:
 
 
 HIRED = ("Hired", "Joined")
-REJECTED = ("Rejected", "Rejected by client", "Rejected-by-hiring-manager", "Unqualified")
+REJECTED = (
+    *("Rejected", "Rejected by client", "Rejected-by-hiring-manager", "Rejected-for-Interview", "Unqualified"),
+    *("Interviewed-Rejected", "Interviewed - Rejected", "Offer-Declined", "Offer declined", "Offer Withdrawn"),
+    *("Withdrawn", "Junk candidate"),
+)
 
 
-@pytest.mark.parametrize("status", [*HIRED, *REJECTED, "Qualified", "To-be-Offered"])
+@pytest.mark.parametrize("status", [*HIRED, *REJECTED, "Qualified", "To-be-Offered", "No-Show"])
 async def test_zohos_own_statuses_that_mean_an_end(status: str) -> None:
     kind = StageKind.HIRED if status in HIRED else StageKind.REJECTED if status in REJECTED else None
     answers = Answers({"data": [record(Application_Status=status)]})

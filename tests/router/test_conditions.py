@@ -197,11 +197,14 @@ def kind_of(name: str | None, patterns: StageKinds, identifier: str | None = Non
         ("Verbal offer", StageKind.OFFER),
         ("Hired", None),
         ("Rejected", None),
+        ("Offer declined", None),
+        ("Interviewed - Rejected", None),
+        ("Candidate withdrew after onsite", None),
         ("Newcomers' lunch", None),
     ],
 )
 def test_everyday_names_of_stages_have_a_kind(name: str, kind: StageKind | None) -> None:
-    assert kind_of(name, StageKinds(EVERYDAY.items())) is kind
+    assert kind_of(name, StageKinds(EVERYDAY)) is kind
 
 
 def test_the_first_pattern_decides_and_a_kind_that_was_told_stays() -> None:
