@@ -23,7 +23,8 @@ class Acceptor:
         self._ledger = ledger
         self._on_accepted = on_accepted
         self._waiting: list[deque[_Waiting]] = [deque() for _ in range(PARTITIONS)]
-        self._flushing: list[set[asyncio.Task[None]]] = [set() for _ in range(PARTITIONS)]
+        self._flushing = [0] * PARTITIONS
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, receipt: NewReceipt) -> bool:
         """Return when the receipt is safe: True where it is new, False where it is a duplicate.
@@ -34,17 +35,22 @@ class Acceptor:
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         partition = receipt.partition
         self._waiting[partition].append((receipt, future))
-        flushing = self._flushing[partition]
-        if len(flushing) < _CALLS:
+        if self._flushing[partition] < _CALLS:
+            self._flushing[partition] += 1
             task = asyncio.create_task(self._flush(partition))
-            flushing.add(task)
-            task.add_done_callback(flushing.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await future
 
     async def _flush(self, partition: int) -> None:
         waiting = self._waiting[partition]
-        while waiting:
-            await self._flush_batch(partition, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
+        try:
+            while waiting:
+                await self._flush_batch(partition, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
+        finally:
+            self._flushing[partition] -= (
+                1  # in the same turn in which it saw that nobody waits: who comes later begins anew
+            )
 
     async def _flush_batch(self, partition: int, batch: list[_Waiting]) -> None:
         answers: Sequence[bool | Exception]

@@ -67,6 +67,37 @@ async def test_two_calls_of_a_partition_are_under_way_and_no_third(counted: Coun
     assert await asyncio.gather(*requests) == [True] * 4
 
 
+async def test_who_comes_in_the_moment_in_which_both_calls_end_begins_another() -> None:
+    loop = asyncio.get_running_loop()
+    calls: list[asyncio.Future[None]] = []
+
+    class Held(Counted):
+        async def accept(self, partition: int, receipts: Sequence[NewReceipt]) -> list[bool | RedisError]:
+            calls.append(loop.create_future())
+            await calls[-1]
+            return [True] * len(receipts)
+
+    acceptor, comes = Acceptor(Held(), lambda _: None), loop.create_future()
+
+    async def late() -> bool:
+        await comes
+        return await acceptor.accept(make_receipt("late"))
+
+    requests = []
+    for number in range(2):
+        requests += begin(acceptor, [make_receipt(str(number))])
+        await asyncio.sleep(0.01)
+    requests.append(asyncio.create_task(late()))
+    await asyncio.sleep(0.01)
+    for future in (*calls, comes):  # all in one turn of the loop
+        future.set_result(None)
+    async with asyncio.timeout(2):
+        while len(calls) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        calls[-1].set_result(None)
+        assert await asyncio.gather(*requests) == [True] * 3
+
+
 async def test_the_order_of_requests_is_kept(counted: Counted) -> None:
     counted.open_gate.set()
     receipts = [make_receipt(str(n)) for n in range(40)]
