@@ -27,6 +27,7 @@ from redis.exceptions import (
     ClusterError,
     ConnectionError,
     MasterDownError,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -75,7 +76,7 @@ class Servers:
         cluster = _Cluster(  # type: ignore[abstract]  # a mistake of its stubs
             startup_nodes=[ClusterNode(one["host"], one.get("port", 6379)) for one in told],
             ssl=told[0].get("connection_class") is SSLConnection,
-            require_full_coverage=False,  # partitions on other nodes go on
+            require_full_coverage=False,  # what is only about partitions on other nodes goes on
             connection_error_retry_attempts=1,
             **options,
             **_TIMEOUTS,
@@ -96,7 +97,10 @@ class Servers:
 
 class _Cluster(RedisCluster):
     """Where a node or a slot is missing for now it raises what other clients raise then; redis-py's own error is no
-    `RedisError`, and stands for mistakes of the caller as well."""
+    `RedisError`, and stands for mistakes of the caller as well. No command is sent twice: the first may have been done.
+    """
+
+    ERRORS_ALLOW_RETRY = ()  # type: ignore[assignment]  # of its stubs, which allow no other classes
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -107,7 +111,8 @@ class _Cluster(RedisCluster):
             for node in self._given:
                 self.nodes_manager.startup_nodes.setdefault(node.name, node)
         try:
-            await super().initialize()
+            with as_outage():
+                await super().initialize()
         except RedisClusterException as error:
             raise ConnectionError(_NOBODY) from error
         return self
@@ -116,24 +121,30 @@ class _Cluster(RedisCluster):
         with as_outage():
             return await super().execute_command(*args, **options)
 
-    def get_node_from_key(self, key: str, replica: bool = False) -> ClusterNode | None:
-        with as_outage():
-            return super().get_node_from_key(key, replica)
+    def get_node_from_key(self, key: str, replica: bool = False) -> ClusterNode:
+        with as_outage():  # redis-py's own looks past a slot that moved
+            return self.nodes_manager.get_node_from_slot(self.keyslot(key), replica)
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
         return _ClusterPipeline(self)  # type: ignore[abstract]  # a mistake of its stubs
 
 
 class _ClusterPipeline(ClusterPipeline):
+    ERRORS_ALLOW_RETRY = ()  # type: ignore[assignment]  # of its stubs, which allow no other classes
+
     async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:
-        with as_outage():
-            return await super().execute(raise_on_error, allow_redirections)
+        try:
+            with as_outage():
+                return await super().execute(raise_on_error, allow_redirections)
+        except ClusterPipeline.ERRORS_ALLOW_RETRY:
+            await self._client.aclose()  # the next call asks anew who has which slot
+            raise
 
 
 @contextmanager
 def as_outage() -> Iterator[None]:
-    """What a cluster's client raises where a slot is nowhere, or another call just closed this one's connection: it may
-    be closed already, or have no writer any more."""
+    """What a cluster's client raises where a slot is nowhere, or another call just closed this one's connection (it may
+    be closed already, or have no writer any more) or changed the nodes that this one goes through."""
     try:
         yield
     except (SlotNotCoveredError, RuntimeError, AttributeError) as error:
@@ -195,13 +206,11 @@ async def close(redis: Redis) -> None:
         await redis.aclose(close_connection_pool=True)
 
 
-async def look_again(redis: Redis) -> None:
-    """Ask a cluster anew who has which slot, without closing what other calls use."""
+def follow(redis: Redis, moved: MovedError) -> None:
+    """From now on ask the node that has a slot now, as redis-py does; looking up all slots would close what other calls
+    use."""
     if isinstance(redis, RedisCluster):
-        try:
-            await redis.nodes_manager.initialize()
-        except RedisClusterException as error:
-            raise ConnectionError(_NOBODY) from error
+        redis.nodes_manager._moved_exception = moved
 
 
 async def on_each_primary(redis: Redis, *command: str | int) -> list[Any]:

@@ -7,9 +7,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.cluster import PipelineCommand, RedisCluster
 from redis.commands.core import AsyncScript
-from redis.exceptions import ConnectionError, MovedError, NoScriptError, ResponseError
+from redis.exceptions import ConnectionError, MovedError, NoScriptError, ResponseError, TimeoutError
 
-from router.connection import as_outage, look_again, on_each_primary
+from router.connection import as_outage, follow, on_each_primary
 
 _REPLICAS_MS = 1000
 _CALLS = 3
@@ -64,7 +64,7 @@ async def call_on_replicas(
         if isinstance(answer, NoScriptError):
             await redis.script_load(script.script)
         elif isinstance(answer, MovedError):
-            await look_again(redis)
+            follow(redis, answer)
         elif isinstance(answer, Exception):
             raise answer
         elif isinstance(reached, Exception):
@@ -90,7 +90,9 @@ async def _on_one_connection(redis: Redis, key: str, *commands: Sequence[Any]) -
         assert node is not None  # only a replica may be missing
         try:
             await node.execute_pipeline(sent)
-        except ConnectionError:
+            if isinstance(lost := sent[0].result, (ConnectionError, TimeoutError)):
+                raise lost
+        except (ConnectionError, TimeoutError):
             await redis.aclose()  # the next call asks anew who has which slot
             raise
     return [command.result for command in sent]

@@ -11,7 +11,7 @@ local now = now_ms()
 local function keep(receipt, drift, id, record, body, source, disposition, facts, row)
   if row then redis.call('HSET', row.seen, row.subject, row.value) end
   if redis.call('EXISTS', receipt) == 1 then
-    redis.call('HINCRBY', counts, source .. ' duplicate', 1)
+    redis.call('HINCRBY', counts, source .. ' duplicate', 1) -- a write, so that replicas are waited for here as well
     return 0
   end
   for _, fact in ipairs(facts) do

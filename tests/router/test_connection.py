@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,17 +11,26 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import ConnectionError, RedisError, ResponseError, SlotNotCoveredError
+from redis.crc import key_slot
+from redis.exceptions import (
+    ConnectionError,
+    MovedError,
+    RedisError,
+    ResponseError,
+    SlotNotCoveredError,
+    TimeoutError,
+)
 
+from router import connection
 from router.bell import Bell, arq_redis, listen
-from router.connection import Servers, client, clocks, close, end, is_outage, reason_of
+from router.connection import Servers, client, clocks, close, end, follow, is_outage, on_each_primary, reason_of
 from router.durability import Durability
 from router.identity import PARTITIONS
 from router.ledger import INTAKE, Ledger, sink_lane
 from router.ledger_keys import key
 from tests.factories import PARTITION, make_receipt
 from tests.router.bulk import SINK, Bulk, fill
-from tests.topologies import NAME, PASSWORD, Cluster, Watched
+from tests.topologies import HOST, NAME, PASSWORD, Cluster, Watched
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +120,62 @@ async def test_a_slot_that_is_nowhere_is_an_outage(spread: Ledger, monkeypatch: 
     monkeypatch.setattr("redis.asyncio.cluster.NodesManager.get_node_from_slot", nowhere)
     with pytest.raises(ConnectionError):
         await (spread.sinks() if call == "command" else spread.counts())
+
+
+@pytest.mark.parametrize("call", ["command", "pipeline"])
+async def test_nothing_is_sent_twice_to_a_node_that_does_not_answer(
+    spread: Ledger, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setitem(connection._TIMEOUTS, "socket_timeout", 0.5)
+    redis = Servers(nodes=cluster.urls).client()
+    name = key(PARTITION, "counts")
+    await redis.hincrby(name, "made", 0)  # type: ignore[misc]
+    owner = cluster.owner_of(key_slot(name.encode()))
+    owner.process.send_signal(signal.SIGSTOP)
+
+    async def together() -> None:
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.hincrby(name, "made", 1)
+            await pipe.execute()
+
+    try:
+        with pytest.raises((ConnectionError, TimeoutError)):
+            await (redis.hincrby(name, "made", 1) if call == "command" else together())  # type: ignore[misc]
+    finally:
+        owner.process.send_signal(signal.SIGCONT)
+    made = await redis.hget(name, "made")  # type: ignore[misc]
+    assert made == b"1"  # it was done after all, once
+    await close(redis)
+
+
+async def test_nodes_that_change_while_they_are_asked_are_an_outage(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def as_redis_py(nodes: Any) -> None:
+        for node in nodes.startup_nodes.values():
+            nodes.startup_nodes.pop(node.name)  # in another call meanwhile
+
+    monkeypatch.setattr("redis.asyncio.cluster.NodesManager.initialize", as_redis_py)
+    redis = Servers(nodes=cluster.urls).client()
+    for ask in (clocks(redis, ["a"]), on_each_primary(redis, "PING"), redis.ping()):
+        with pytest.raises(ConnectionError):
+            await ask
+    await close(redis)
+
+
+async def test_a_slot_that_moved_is_followed_without_closing_what_others_use(cluster: Cluster) -> None:
+    redis = Servers(nodes=cluster.urls).client()
+    await redis.ping()
+    name = key(PARTITION, "counts")
+    slot = key_slot(name.encode())
+    other = next(node for node in cluster.nodes[:3] if node is not cluster.owner_of(slot))
+    any_redis = cast(Any, redis)
+    waits = asyncio.create_task(any_redis.execute_command("WAIT", 9, 300, target_nodes=any_redis.get_primaries()))
+    await asyncio.sleep(0.1)
+    follow(redis, MovedError(f"{slot} {HOST}:{other.port}"))  # type: ignore[no-untyped-call]
+    assert any_redis.get_node_from_key(name).port == other.port
+    assert await waits == 3 * 2  # replicas, as nobody was cut off
+    await close(redis)
 
 
 async def test_calls_whose_connections_others_close_end_with_an_outage_or_well(
