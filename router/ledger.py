@@ -134,6 +134,7 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedge
             ServerProblem: the server is away or too old, or another version of ats-router laid the ledger out.
         """
         await check_version(self._redis)
+        await self.count_replicas()
         if (problem := await shortfall(self._redis, self._durability)) is not None:
             log.warning("the ledger is less durable than redis.durability says: %s", problem)
         for name, ours in (("schema_version", SCHEMA_VERSION), ("partitions", PARTITIONS)):
@@ -313,13 +314,15 @@ class Ledger(LedgerReader, MendingLedger, SourcesLedger, PollsLedger, RulesLedge
 
     async def backlog(self, lane: str) -> Backlog:
         """What waits in a lane, over all partitions."""
+        now = await self.time() * 1000
         async with self._redis.pipeline(transaction=False) as pipe:
             for partition in range(PARTITIONS):
                 pipe.zcard(key(partition, f"lane:{lane}"))
                 pipe.hlen(key(partition, f"leases:{lane}"))
+                pipe.zcount(key(partition, f"lane:{lane}"), "-inf", now)
             sizes = await pipe.execute()
-        due = [-seconds for seconds in await self.due_in(lane) if seconds is not None]
-        return Backlog(sum(sizes[::2]), sum(sizes[1::2]), max([0.0, *due]))
+        ages = [-seconds for seconds in await self.due_in(lane) if seconds is not None]
+        return Backlog(sum(sizes[::3]), sum(sizes[1::3]), sum(sizes[2::3]), max([0.0, *ages]))
 
     # --- keep house ---------------------------------------------------------------------------------------------
 

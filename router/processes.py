@@ -29,13 +29,13 @@ _LOOK_FOR_CYCLES = 20_000
 async def serve(origin: Origin, config: Config, servers: Servers) -> None:
     """Run the receiver until SIGTERM or SIGINT. ``config`` is what ``origin`` held."""
     async with open_ledger(config, servers, wait=True) as ledger:
-        health = Health(ledger, data_dir_of(config), config.sinks)
+        health = Health(ledger, data_dir_of(config), _without_rate(config))
         bell = Bell(arq_redis(servers))
         receiver = Receiver(sources_of(config), ledger, health, bell, max_body=config.server.max_body)
 
         def use(changed: Config) -> None:
             receiver.use(sources_of(changed), max_body=changed.server.max_body)
-            health.sinks = changed.sinks
+            health.sinks = _without_rate(changed)
 
         reloading = asyncio.create_task(Reloader(origin, config, ledger, use, notes_rules=False).run())
         _spare_collector()
@@ -44,6 +44,10 @@ async def serve(origin: Origin, config: Config, servers: Servers) -> None:
             await http_server(receiver.app(), config.server).serve()
         finally:
             await end(reloading)
+
+
+def _without_rate(config: Config) -> list[str]:
+    return [name for name, settings in config.sinks.items() if settings.rate is None]
 
 
 def http_server(app: Starlette, settings: Server) -> uvicorn.Server:

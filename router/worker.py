@@ -137,6 +137,7 @@ class Worker:
             while True:
                 with suppress(RedisError, OSError):
                     await self._ledger.show_worker(worker, self._sinks)
+                    await self._ledger.count_replicas()
                 await asyncio.sleep(SHOW_SECONDS)
         finally:
             with suppress(RedisError, OSError):

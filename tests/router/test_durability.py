@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from redis.exceptions import ConnectionError, ResponseError
@@ -61,6 +62,15 @@ async def test_all_but_one_replica_have_to_have_it(replicated: Ledger, monkeypat
 
     monkeypatch.setattr("router.ledger.replicas_of", three)
     await replicated.count_replicas()
+    with pytest.raises(ConnectionError, match="2 have to"):
+        await replicated.accept(PARTITION, [make_receipt("1")])
+
+
+async def test_replicas_are_counted_when_the_ledger_is_opened(
+    replicated: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.ledger.replicas_of", AsyncMock(return_value=3))
+    await replicated.open()
     with pytest.raises(ConnectionError, match="2 have to"):
         await replicated.accept(PARTITION, [make_receipt("1")])
 

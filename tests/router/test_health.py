@@ -1,15 +1,18 @@
 import asyncio
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from router import health as health_module
 from router.connection import client, end
 from router.health import Condition, Health, Waiting
 from router.ledger import Ledger, sink_lane
-from router.records import Backlog, GateState
+from router.records import Backlog, DeliveryRecord, DeliveryState, GateState, Settled
 from tests.factories import PARTITION, make_receipt, put_deliveries
+from tests.valkey import Valkey
 
 
 async def looked(ledger: Ledger, data_dir: Path | None = None) -> Condition:
@@ -72,20 +75,62 @@ async def test_the_watch_sees_a_change_by_itself(ledger: Ledger, monkeypatch: py
     await end(watching)
 
 
+async def test_a_fault_of_ours_does_not_end_the_watch(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = AsyncMock(side_effect=[RuntimeError("odd"), 0.1, 0.1])
+    monkeypatch.setattr(ledger, "memory_used", asked)
+    health = Health(ledger, None)
+    await health.look()
+    assert health.condition.problems == {"server": "the Redis server does not answer (RuntimeError)"}
+    await health.look()
+    assert not health.condition.problems
+
+
 # --- what more workers would help with ------------------------------------------------------------------------------
 
 
 async def test_what_waits_and_since_when_is_told_for_intake_and_for_sinks_that_work(ledger: Ledger) -> None:
-    health = Health(ledger, None, ["works", "fails"])
+    health = Health(ledger, None, ["works", "fails", "slow"])
     assert await health.waiting() == Waiting(0, 0.0)
     await put_deliveries(ledger, "works", ["a", "b"])
     await put_deliveries(ledger, "fails", ["a", "b", "c"], "other")
+    await put_deliveries(ledger, "slow", ["a", "b", "c"], "another")
     await ledger.trip("fails", GateState.OPEN, "http_500", probe=False)
+    await ledger.slow("slow", interval=0.1, pause=0.0)
     await ledger.accept(PARTITION, [make_receipt("in intake", [("subject", b"item")])])
     await asyncio.sleep(health_module._LOOK_SECONDS + 0.2)
     told = await health.waiting()
     assert told.waiting == 3
     assert 1.0 < told.oldest_due_s < 5.0
+
+
+async def test_what_goes_on_in_a_line_has_not_waited_for_a_minute(ledger: Ledger) -> None:
+    await put_deliveries(ledger, "works", ["a", "a"])
+    lane = sink_lane("works")
+    _, [claim] = await ledger.claim(lane, PARTITION, 1)
+    done = DeliveryRecord(sink="works", routes=("all",), state=DeliveryState.DELIVERED)
+    await ledger.settle(lane, PARTITION, [Settled(claim, claim.head.decode(), done, None)])
+    assert (await ledger.backlog(lane)).oldest_due > 59
+    assert await Health(ledger, None, ["works"]).waiting() == Waiting(1, 0.0)
+
+
+async def test_what_is_due_later_does_not_wait(ledger: Ledger) -> None:
+    await put_deliveries(ledger, "works", ["a"])
+    lane = sink_lane("works")
+    _, [claim] = await ledger.claim(lane, PARTITION, 1)
+    later = DeliveryRecord(sink="works", routes=("all",), state=DeliveryState.PENDING)
+    await ledger.settle(lane, PARTITION, [Settled(claim, claim.head.decode(), later, 3600)])
+    assert (await ledger.backlog(lane)).subjects == 1
+    assert (await Health(ledger, None, ["works"]).waiting()).waiting == 0
+
+
+async def test_without_the_server_it_is_an_error_each_time(own_server: Valkey, own_ledger: Ledger) -> None:
+    health = Health(own_ledger, None)
+    await health.waiting()
+    health._counted_at = float("-inf")
+    own_server.stop()
+    for _ in range(2):
+        with pytest.raises(RedisError):
+            await health.waiting()
 
 
 async def test_what_is_being_worked_on_does_not_wait(ledger: Ledger) -> None:
