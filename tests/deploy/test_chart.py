@@ -118,7 +118,9 @@ def test_nobody_reaches_a_worker_and_only_the_proxy_and_keda_a_receiver(everythi
     names = [one["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for one in rule["from"]]
     assert names == ["ingress-nginx", "keda"]
     ports = {port["port"] for rule in policies["hiring-receiver"]["spec"]["egress"] for port in rule["ports"]}
-    assert ports == {53, 6379}
+    assert ports == {53, 6379, 26379}
+    ports = {port["port"] for rule in policies["hiring-worker"]["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {53, 443, 6379, 26379}
 
 
 def test_from_outside_only_webhooks_are_reachable(everything: list[dict[str, Any]]) -> None:

@@ -1,8 +1,10 @@
 """What the compose file says, as far as it can be checked without an engine."""
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -34,8 +36,10 @@ def test_the_configuration_is_sound() -> None:
     assert config.redis.durability == "aof"
 
 
-def test_the_example_of_secrets_names_every_variable_and_holds_none() -> None:
-    lines = [line for line in (FOLDER / "secrets.env.example").read_text().splitlines() if not line.startswith("#")]
+def test_the_examples_of_secrets_name_every_variable_and_hold_none() -> None:
+    files = COMPOSE["services"]["receiver"]["env_file"]
+    texts = [(FOLDER / f"{file}.example").read_text() for file in files]
+    lines = [line for text in texts for line in text.splitlines() if not line.startswith("#")]
     names = {line.partition("=")[0] for line in lines}
     asked = set(re.findall(r"\$\{(\w+)\}", (FOLDER / "config.yaml").read_text()))
     assert names == asked == set(GIVEN)
@@ -55,6 +59,7 @@ def test_two_of_each_run_by_commands_that_there_are(service: str) -> None:
 def test_no_service_has_more_rights_than_it_needs(service: str) -> None:
     described = COMPOSE["services"][service]
     assert described["cap_drop"] == ["ALL"]
+    assert described.get("cap_add", []) == (["NET_BIND_SERVICE"] if service == "proxy" else [])
     assert described["security_opt"] == ["no-new-privileges:true"]
     assert described["restart"] == "unless-stopped"
     assert described["logging"]["options"]["max-size"]
@@ -68,7 +73,14 @@ def test_only_the_proxy_is_reachable_from_outside() -> None:
     assert re.findall(r"handle (\S+) \{", caddyfile) == ["/webhooks/*"]
 
 
-def test_the_ledger_starts_with_these_options_and_passes_its_own_health_check() -> None:
+def test_the_ledger_is_not_root_and_knows_no_secret_but_its_own() -> None:
+    service = COMPOSE["services"]["ledger"]
+    assert service["user"] == "valkey"
+    assert service["env_file"] == "ledger.env"
+    assert (FOLDER / "ledger.env.example").read_text().count("=") == 1
+
+
+def test_the_ledger_starts_with_these_options_and_passes_its_own_health_check(tmp_path: Path) -> None:
     service = COMPOSE["services"]["ledger"]
     _, _, command = service["command"]
     command = command.replace("$$REDIS_PASSWORD", "secret").replace("${LEDGER_MEMORY:-2gb}", "64mb")
@@ -84,6 +96,14 @@ def test_the_ledger_starts_with_these_options_and_passes_its_own_health_check() 
                 told: Any = redis.config_get("*")
                 wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
                 assert {name: told[name] for name in wanted} == wanted
+            kind, check = service["healthcheck"]["test"]
+            assert kind == "CMD-SHELL"
+            (tmp_path / "valkey-cli").write_text(f'#!/bin/sh\nexec {sys.executable} {__file__} {socket} "$@"\n')
+            (tmp_path / "valkey-cli").chmod(0o755)
+            for password, code in (("secret", 0), ("another", 1)):
+                environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "REDIS_PASSWORD": password}
+                told = subprocess.run(["sh", "-c", check.replace("$$", "$")], env=environment, check=False)
+                assert told.returncode == code
         finally:
             process.kill()
             process.wait()
@@ -99,3 +119,13 @@ def wait_for(redis: "Redis") -> None:
         else:
             return
     raise AssertionError("the ledger does not start")
+
+
+def answer_like_valkey_cli(socket: str, command: str) -> None:
+    """With the password of ``REDISCLI_AUTH``, as the real one, which is in the image and not beside our server."""
+    with Redis(unix_socket_path=socket, password=os.environ["REDISCLI_AUTH"]) as redis:
+        sys.stdout.write("PONG\n" if redis.execute_command(command) else "\n")
+
+
+if __name__ == "__main__":
+    answer_like_valkey_cli(*sys.argv[1:])
