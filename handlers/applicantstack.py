@@ -21,7 +21,7 @@ from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import ReadsRows, state_facts
 from handlers.reading import Node, is_not_asked_for, whole_name
 from handlers.settings import ApiUrl, SecretSettings
-from handlers.signatures import check_secret
+from handlers.signatures import check_secret, with_fields
 from router.schema import (
     Answer,
     Application,
@@ -157,12 +157,7 @@ class ApplicantStack(Enriches, ReadsRows):
         return _candidate_facts(row, self.settings.zone)
 
     def sign(self, body: bytes, at: datetime) -> Post:
-        try:
-            fields = json.loads(body)
-        except ValueError:
-            fields = None
-        if isinstance(fields, dict):
-            body = json.dumps(fields | {_SECRET: self.settings.secrets[0].decode()}).encode()
+        body = with_fields(body, {_SECRET: self.settings.secrets[0].decode()})
         return Post(body, {"content-type": "application/json"})
 
     def sample(self, step: Sample) -> bytes:

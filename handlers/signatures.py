@@ -8,8 +8,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from handlers.base import Receipt, Rejected
@@ -132,3 +133,13 @@ def _decoded(text: str, *, urlsafe: bool) -> bytes | None:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if urlsafe else None, validate=True)
     except (ValueError, binascii.Error):
         return None
+
+
+def with_fields(body: bytes, fields: Mapping[str, object]) -> bytes:
+    """The body with these fields as well, where it is an object, as some vendors' proof stands in it; for
+    `Handler.sign`."""
+    try:
+        whole = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    return json.dumps({**whole, **fields}).encode() if isinstance(whole, dict) else body

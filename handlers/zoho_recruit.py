@@ -36,7 +36,7 @@ from handlers.guide import Confidence, Guide, Proof
 from handlers.polled import state_facts
 from handlers.reading import Node
 from handlers.settings import ApiUrl, ConnectSettings
-from handlers.signatures import check_secret
+from handlers.signatures import check_secret, with_fields
 from router.access_token import Grant
 from router.schema import Application, Candidate, Change, EventType, Fact, Job, Outcome, Person, Stage, StageKind
 from router.secret import Secret
@@ -243,12 +243,7 @@ class ZohoRecruit(Enriches, Connects, Handler):
         return replace(hook, events=self._events, expires_at=min(filter(None, told), default=asked))
 
     def sign(self, body: bytes, at: datetime) -> Post:
-        try:
-            fields = json.loads(body)
-        except ValueError:
-            fields = None
-        if isinstance(fields, dict):
-            body = json.dumps(fields | {"token": self.settings.secrets[0].decode()}).encode()
+        body = with_fields(body, {"token": self.settings.secrets[0].decode()})
         return Post(body, {"content-type": "application/json"})
 
     def sample(self, step: Sample) -> bytes:
