@@ -60,11 +60,11 @@ _REJECTION_KINDS = {
     "RejectedByCandidate": RejectionKind.WITHDRAWN_BY_CANDIDATE,
     "Other": RejectionKind.OTHER,
 }
-_OFFER_STATUSES = {  # words of offerStatus and of acceptanceStatus, whose Pending may be before or after sending
+_OFFER_STATUSES = {  # words of offerStatus and of acceptanceStatus, whose Pending one client found after sending only
     word: status
     for status, words in {
         OfferStatus.DRAFT: "WaitingOnApprovalStart WaitingOnApprovalDefinition WaitingOnOfferApproval Created",
-        OfferStatus.SENT: "WaitingOnCandidateResponse WaitingOnResponse",
+        OfferStatus.SENT: "WaitingOnCandidateResponse WaitingOnResponse Pending",
         OfferStatus.ACCEPTED: "CandidateAccepted Accepted",
         OfferStatus.DECLINED: "CandidateRejected Declined",
         OfferStatus.ABANDONED: "OfferCancelled Cancelled",
@@ -362,7 +362,7 @@ def _person(node: Node, *, id_key: str = "id") -> Person | None:
 
 def _custom_fields(application: Node) -> dict[str, Any]:
     return {
-        title: field.json("value")
+        title: field.json("valueLabel", sometimes=True) or field.json("value")  # the label is of a choice
         for field in application.nodes("customFields", sometimes=True)
         if (title := field.text("title")) and not (field.flag("isPrivate", sometimes=True) or is_not_asked_for(title))
     }

@@ -108,7 +108,7 @@ class Greenhouse(Handler):
         events=[*_APPLICATION_ACTIONS, *_OFFER_ACTIONS, "delete_application", *_PERSON_ACTIONS, "candidate_anonymized"],
         verified="the Signature header, an HMAC-SHA256 over the exact body",
         missing=[
-            "who did it, interviews, and the candidate of an offer",
+            "who did it, interviews, the candidate of an offer, and the applications that go with a deleted candidate",
             "the stage before, and the job of an offer: the router knows them if it heard of the application before",
             "polling has not met Greenhouse itself so far; it tells no source, custom fields or name of a reason",
         ],

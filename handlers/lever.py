@@ -1,8 +1,8 @@
 """Lever: push of bare ids, one webhook and one signature token per event, registered in the settings or by API.
 
 The signature stands in the body and covers nothing but token and time: with credentials the API decides what happened.
-Sources, read in 2026: help.lever.co (Configuring webhooks, Webhooks Subscription API), public receivers, and answers of
-api.lever.co/v1 recorded in NangoHQ/integration-templates. Times are epoch milliseconds.
+Sources, read in 2026: hire.lever.co/developer/documentation, help.lever.co (Configuring webhooks), public receivers,
+and answers of api.lever.co/v1 recorded in NangoHQ/integration-templates. Times are epoch milliseconds.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from handlers.enriching import Access, Api, ApiProblem, Enriches, NotThere, basi
 from handlers.guide import Confidence, Guide, Proof
 from handlers.reading import Node
 from handlers.settings import ApiUrl, ConnectSettings
-from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, whole_number
+from handlers.signatures import check_age, check_hmac, hex_digest, hex_hmac, whole_number, with_fields
 from router.schema import (
     Application,
     Candidate,
@@ -54,16 +54,15 @@ _CONNECTED = (
     *("applicationCreated", "candidateStageChange", "candidateHired", "candidateArchiveChange", "candidateDeleted"),
     *("interviewCreated", "interviewUpdated", "interviewDeleted"),
 )
-_CONTACT_EVENTS = ("contactCreated", "contactUpdated")  # known from catalogues only
-_INTERVIEWS = {"interviewCreated": InterviewStatus.SCHEDULED, "interviewDeleted": InterviewStatus.CANCELLED}
+_CONTACT_EVENTS = ("contactCreated", "contactUpdated")  # documented by name only
 _STAGE_KINDS = {StageKind.APPLIED: ["applicant-new"], StageKind.OFFER: ["offer"]}  # ids of Lever's default stages
+_SWITCH_ON = "as a Super Admin switch each event's group on, at Settings > Integrations and API > Webhooks"
+_INTERVIEWS = {"interviewCreated": InterviewStatus.SCHEDULED, "interviewDeleted": InterviewStatus.CANCELLED}
 
 
 class LeverSettings(ConnectSettings):
     api_key: Secret | None = Field(None, description="an API credential of Lever: names, and which archived are hired")
-    api_url: ApiUrl = Field(
-        "https://api.lever.co/v1", description="Lever's API; https://api.eu.lever.co/v1 for accounts in the EU"
-    )
+    api_url: ApiUrl = Field("https://api.lever.co/v1", description="https://api.eu.lever.co/v1 for accounts in the EU")
     hired_reasons: OneOrSeveral[str] = Field((), description="ids of archive reasons that mean hired, without api_key")
 
 
@@ -74,11 +73,11 @@ class Lever(Enriches, Connects, Handler):
     settings: LeverSettings
     guide = Guide(
         proof=Proof.SENDER,
-        confidence=Confidence.THIRD_PARTY,
+        confidence=Confidence.OFFICIAL,
         steps=[
-            "with an API key that may write webhooks and `secret: pending`, `ats-router connect` does it; or by hand:",
-            "open Settings > Integrations and API > Webhooks, switch on each event below and enter the URL",
-            "every webhook has a signature token of its own: put them all into the list of the source's secrets",
+            "with an API key that may write webhooks and `secret: pending`, `ats-router connect` does it; or by hand:"
+            " enter the URL for each event below, and put the signature token of each into the list of the secrets",
+            _SWITCH_ON,
         ],
         events=[*_CONNECTED, *_CONTACT_EVENTS],
         verified="the signature in the body: an HMAC-SHA256 over token and triggeredAt, which may be 3 days old",
@@ -86,8 +85,9 @@ class Lever(Enriches, Connects, Handler):
             "the signature does not cover the data: who sees one webhook can send it again with other ids in it",
             "without API credentials: names (there are ids only), and hired or rejected, as Lever archives for both:"
             " unless `hired_reasons` are set, an archived candidate is an ApplicationUpdated event",
-            "who archived a candidate, whether the candidate withdrew, offers; the data of candidateDeleted and of the"
-            " contact events are nowhere published, and `connect` omits the latter",
+            "who archived a candidate, whether the candidate withdrew, offers, answers to questions; the data of"
+            " candidateDeleted and of the contact events are nowhere published, and `connect` omits the latter",
+            "a delivery that Lever sends again by hand after 3 days, unless it gets a new time then",
         ],
         enrichment="names, the job, the stage before, who moved the candidate, hired or rejected and why, interviews;"
         " what a webhook says is checked, and where the API contradicts it the API is right",
@@ -115,21 +115,16 @@ class Lever(Enriches, Connects, Handler):
         if event not in _CONNECTED and event not in _CONTACT_EVENTS:
             return ignored(event, NO_TYPE)
         fact = _fact(event, body.need_node("data"), self.settings.hired_reasons)
-        at, id_, token = body.epoch("triggeredAt", unit=MILLISECONDS), body.id("id"), body.text("token")
+        at, id_, token = body.epoch("triggeredAt", unit=MILLISECONDS), body.id("id", sometimes=True), body.text("token")
         version = at.isoformat(timespec="milliseconds") if at else None
         more = {"occurred_at": fact.occurred_at or at, "vendor_event_id": id_, "vendor_version": version}
         facts, dedupe = (fact.model_copy(update=more),), id_ or token
         return Normalised(Disposition.EVENTS, event, facts, dedupe=dedupe, soft_drift=body.soft_drift)
 
     def sign(self, body: bytes, at: datetime) -> Post:
-        data = None
-        with suppress(ValueError):
-            data = json.loads(body)
-        if not isinstance(data, dict):
-            return Post(body)
         token, triggered_at = hashlib.sha256(body).hexdigest()[:20], int(at.timestamp() * 1000)
         signature = hex_hmac(self.settings.secrets[0], f"{token}{triggered_at}".encode())
-        return Post(json.dumps({**data, "triggeredAt": triggered_at, "token": token, "signature": signature}).encode())
+        return Post(with_fields(body, {"triggeredAt": triggered_at, "token": token, "signature": signature}))
 
     def sample(self, step: Sample) -> bytes:
         events = {
@@ -163,7 +158,7 @@ class Lever(Enriches, Connects, Handler):
         return [fact.model_copy(update={"candidate": candidate, "needs_enrichment": False})]
 
     def plan(self, url: str) -> Sequence[str]:
-        return [f"register {url} at Lever for {event}" for event in _CONNECTED]
+        return [*(f"register {url} at Lever for {event}" for event in _CONNECTED), f"after that, {_SWITCH_ON}"]
 
     async def connect(self, url: str, api: Api) -> AsyncIterator[Hook]:
         for event in _CONNECTED:
@@ -250,12 +245,14 @@ async def _completed(fact: Fact, said: Application, api: Api) -> Fact:
     node = (await api.get(f"{path}?expand=applications&expand=stage")).need_node("data")
     names = await stage_names(node, api)
     moves, now = moves_of(node, names), stage_of(node.node("stage").id("id"), names)
+    application = application_in(node)
     past = [stage for at, stage, _ in moves if fact.occurred_at is None or at <= fact.occurred_at]
     known: dict[str, Any] = {
         "stage": past[-1] if past else moves[0][1] if moves else now,
-        "created_at": node.epoch("createdAt", unit=MILLISECONDS),
+        "created_at": application.epoch("createdAt", unit=MILLISECONDS) or node.epoch("createdAt", unit=MILLISECONDS),
         "updated_at": node.epoch("updatedAt", unit=MILLISECONDS),
         "source": next(iter(node.texts("sources")), None),
+        "referrer": await person_of(application.id("user") if application.text("type") == "referral" else None, api),
         "url": node.node("urls").text("show"),
     }
     told: dict[str, Any] | None = {}
@@ -274,7 +271,7 @@ async def _completed(fact: Fact, said: Application, api: Api) -> Fact:
         told = dict.fromkeys(("from_stage", "to_stage", "changes")) | {"type": EventType.APPLICATION_UPDATED}
         told, known = {**told, "is_snapshot": True}, {**known, **decision, "stage": now}
     contact = node.id("contact") or (fact.candidate.id if fact.candidate else None)
-    told = {**told, "candidate": candidate_of(node, contact), "job": await job_of(node.nodes("applications"), api)}
+    told = {**told, "candidate": candidate_of(node, contact), "job": await job_of(application, api)}
     return fact.model_copy(update={**told, "application": said.model_copy(update=known), "needs_enrichment": False})
 
 
@@ -339,10 +336,14 @@ async def _interview_told(fact: Fact, opportunity: str, api: Api) -> dict[str, A
     return {"interview": interview, "actor": await person_of(made_by, api)}
 
 
-async def job_of(applications: Sequence[Node], api: Api) -> Job | None:
-    """The posting of the application that is active, which is one at most, else of the last."""
-    active = [node for node in applications if not node.node("archived")]
-    id_ = next((node.id("posting") for node in [*active, *applications[-1:]]), None)
+def application_in(opportunity: Node) -> Node:
+    """The one that is active, which is one at most, else the last; an empty one where somebody was sourced only."""
+    nodes = opportunity.nodes("applications")
+    return next((node for node in nodes if not node.node("archived")), nodes[-1] if nodes else Node.of({}))
+
+
+async def job_of(application: Node, api: Api) -> Job | None:
+    id_ = application.id("posting")
     node = await found("postings", id_, api)
     categories, manager = node.node("categories"), await person_of(node.id("hiringManager"), api)
     job = Job(

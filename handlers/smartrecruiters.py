@@ -114,7 +114,8 @@ class SmartRecruiters(Enriches, Connects, Handler):
         " and it is never an event",
         missing=[
             "who did it",
-            "interviews: their webhooks name the candidate but not the job, and an application here is that pair",
+            "interviews: their webhooks name the candidate but not the job, for which the API is not asked; and an"
+            " application here is that pair",
             "without an API key: names, statuses and outcomes, so that a hire is an ApplicationUpdated of bare ids",
             "with an API key, what the common event has no field for makes no event: attachments, the onboarding"
             " status, and screening answers, which may hold EEO answers and are never fetched",

@@ -226,7 +226,7 @@ def _tell_deletion(event: str, node: Node, fired_at: datetime | None, more: Mapp
 
 
 def application_of(node: Node) -> Application:
-    name, kind = node.text("stage"), node.choice("stage_kind", _STAGE_KINDS)
+    name, kind = node.text("stage"), node.choice("stage_kind", _STAGE_KINDS, sometimes=True)
     stage = Stage(name=name, kind=kind) if name else None
     disqualified, withdrew = node.flag("disqualified"), node.flag("withdrew", sometimes=True)
     declined_at, hired = node.time("disqualified_at", sometimes=True), node.text("hired_at", sometimes=True)

@@ -15,6 +15,7 @@ from handlers.enriching import Api
 from handlers.lever import (
     MILLISECONDS,
     Lever,
+    application_in,
     candidate_of,
     decision_of,
     found,
@@ -65,7 +66,8 @@ class LeverPolls(Polls[Lever]):
         application = Application(
             id=row.need_id("id"),
             stage=Stage(id=node.id("id"), name=node.text("text")) if node else stage_of(row.id("stage"), {}),
-            created_at=row.epoch("createdAt", unit=MILLISECONDS),
+            created_at=application_in(row).epoch("createdAt", unit=MILLISECONDS)
+            or row.epoch("createdAt", unit=MILLISECONDS),
             updated_at=updated_at,
             source=next(iter(row.texts("sources")), None),
             url=row.node("urls").text("show"),
@@ -76,7 +78,7 @@ class LeverPolls(Polls[Lever]):
 
     async def details(self, row: Node, facts: Sequence[Fact], api: Api) -> Sequence[Fact]:
         """The job, and the moves, of whose stages only that of today has its name in the row."""
-        job, told = await job_of(row.nodes("applications"), api), moves_of(row, await stage_names(row, api))
+        job, told = await job_of(application_in(row), api), moves_of(row, await stage_names(row, api))
         moves = [
             Move(before, stage, at, await person_of(user, api)) for (_, before, _), (at, stage, user) in pairwise(told)
         ]

@@ -348,6 +348,18 @@ def test_nothing_that_no_one_asked_for_is_passed_on(name: str) -> None:
         assert private not in text
 
 
+def test_a_choice_is_told_by_its_label() -> None:
+    body = body_of("stage_changed")
+    body["data"]["application"]["customFields"] = [
+        {"id": "1", "title": "Notice", "value": "opt_1", "valueLabel": "One month"},
+        {"id": "2", "title": "Languages", "value": ["a", "b"], "valueLabel": ["English", "German"]},
+        {"id": "3", "title": "Remote", "value": False},
+    ]
+    application = normalised(body).facts[0].application
+    assert application
+    assert application.custom_fields == {"Notice": "One month", "Languages": ["English", "German"], "Remote": False}
+
+
 @pytest.mark.parametrize(
     ("offer", "status"),
     [
@@ -364,7 +376,8 @@ def test_nothing_that_no_one_asked_for_is_passed_on(name: str) -> None:
         ({"offerStatus": None, "acceptanceStatus": "Created"}, OfferStatus.DRAFT),
         ({"offerStatus": None, "acceptanceStatus": "Cancelled"}, OfferStatus.ABANDONED),
         ({"offerStatus": None, "acceptanceStatus": "WaitingOnResponse"}, OfferStatus.SENT),
-        ({"offerStatus": None, "acceptanceStatus": "Pending"}, None),
+        ({"offerStatus": None, "acceptanceStatus": "Pending"}, OfferStatus.SENT),
+        ({"offerStatus": None, "acceptanceStatus": "Unheard"}, None),
     ],
 )
 def test_the_status_of_an_offer(offer: dict[str, object], status: OfferStatus | None) -> None:
