@@ -70,9 +70,7 @@ class MergeSettings(SecretSettings):
     linked_account: str | None = Field(None, description="whose events are taken, its id; without it those of all are")
     api_key: Secret | None = Field(None, description="an access key of the organisation; asks for names")
     account_token: Secret | None = Field(None, description="the token of that linked account")
-    api_url: ApiUrl = Field(
-        "https://api.merge.dev/api/ats/v1", description="api-eu.merge.dev and api-ap.merge.dev are the other regions"
-    )
+    api_url: ApiUrl = Field("https://api.merge.dev/api/ats/v1", description="or at api-eu.merge.dev, api-ap.merge.dev")
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -252,6 +250,7 @@ def _tell_offer(hook: _Hook) -> Fact:
             start_date=node.date("start_date"),
             sent_at=node.date_or_time("sent_at"),
             resolved_at=node.date_or_time("closed_at"),
+            custom_fields=_custom_fields(node),
         ),
     )
 

@@ -44,7 +44,7 @@ from router.secret import Secret
 _HOOK_SECRET, _SIGNATURE, _TIMESTAMP = "x-hook-secret", "smartrecruiters-signature", "smartrecruiters-timestamp"
 _ID, _NAME, _VERSION, _LINK = _SIGNED = ("event-id", "event-name", "event-version", "link")
 _ECHOED = re.compile(r"[!-~]{1,256}")
-_LINKED = re.compile(r"<(https?://[^/>]+)(?:/v\d+)?/candidates/([^/?>]+)/jobs/([^/?>]+)")
+_LINKED = re.compile(r"<?(https?://[^/>]+)(?:/v\d+)?/candidates/([^/?>]+)/jobs/([^/?>;\s]+)")
 _SUBSCRIPTIONS = "/webhooks-api/v201907/subscriptions"
 _AHEAD, _RETRIED = 600.0, 7 * 86400.0
 """Retries go on for days, and nobody says whether they are stamped anew. What is repeated within the week is known by

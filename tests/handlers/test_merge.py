@@ -234,6 +234,13 @@ def test_the_status_of_an_offer(said: str, status: OfferStatus | None) -> None:
     assert result.soft_drift == (() if status else ("data.status",))
 
 
+def test_the_mapped_fields_of_an_offer_are_its_custom_fields() -> None:
+    mapped = {"organization_defined_targets": {"band": "L4"}, "linked_account_defined_targets": {"bonus": 5}}
+    offer = fact_of(body_of("offer_added", field_mappings=mapped)).offer
+    assert offer
+    assert offer.custom_fields == {"band": "L4", "bonus": 5}
+
+
 @pytest.mark.parametrize(
     ("said", "status"), [("SCHEDULED", "SCHEDULED"), ("AWAITING_FEEDBACK", "COMPLETED"), ("COMPLETE", "COMPLETED")]
 )
