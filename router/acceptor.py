@@ -48,9 +48,8 @@ class Acceptor:
             while waiting:
                 await self._flush_batch(partition, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
         finally:
-            self._flushing[partition] -= (
-                1  # in the same turn in which it saw that nobody waits: who comes later begins anew
-            )
+            # in the same turn in which it saw that nobody waits: who comes later begins anew
+            self._flushing[partition] -= 1
 
     async def _flush_batch(self, partition: int, batch: list[_Waiting]) -> None:
         answers: Sequence[bool | Exception]

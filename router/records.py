@@ -286,9 +286,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in one lane. ``due``: so many are, and nobody works on them. ``oldest_due`` is
-    in seconds: how long the first subject has been due, or up to a minute more where its line goes on (see
-    `lua/prelude.lua`)."""
+    """What waits in one lane. ``due``: so many are, and nobody works on them. ``oldest_due`` is in seconds: how long
+    the first subject has been due, or up to a minute more where its line goes on (see `lua/prelude.lua`)."""
 
     subjects: int
     leased: int
